@@ -1,0 +1,87 @@
+# Everything a person does here, one word each. `make help` lists the words.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+STACK ?= dev
+VENV := .venv
+RUN := $(VENV)/bin/python
+LOCAL := $(RUN) -m local
+FLAGS = --stack $(STACK) $(if $(KUBECONFIG),--kubeconfig $(KUBECONFIG)) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
+UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
+LOCKS := requirements local/requirements release/requirements serving/engines/hibari/requirements \
+         serving/engines/hibari/build-requirements tests/requirements
+
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up release preview status logs down test test-cluster test-matrix format lint types lock clean
+
+help:  ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.local  ## Two real releases on this machine, under traffic: ends with `dropped 0 of N`
+	@$(LOCAL) demo --stack $(STACK)
+
+up: $(VENV)/.local  ## Bring the stack to what its config says (STACK=dev, CONFIG="key=value ...")
+	@$(LOCAL) up $(FLAGS)
+
+release: $(VENV)/.local  ## Write VERSION into the stack's config and run `up`: make release VERSION=1.1.0
+	@test -n "$(VERSION)" || { echo "Say which version: make release VERSION=1.1.0 (the versions are the files in models/)." >&2; exit 2; }
+	@$(LOCAL) release $(VERSION) $(FLAGS)
+
+preview: $(VENV)/.local  ## Show what `up` would change; touches nothing
+	@$(LOCAL) preview $(FLAGS)
+
+status: $(VENV)/.local  ## What is live, since when, by which release
+	@$(LOCAL) status $(FLAGS)
+
+logs: $(VENV)/.local  ## The logs of the stack's pods
+	@$(LOCAL) logs $(FLAGS)
+
+down: $(VENV)/.local  ## Remove the stack; the embedded platform stops when nothing is left on it
+	@$(LOCAL) down $(FLAGS)
+
+test: $(VENV)/.tests  ## All checks that need no cluster: format, lint, types, layers, tests (under 15 minutes)
+	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo | tail -n 1
+	@$(RUN) -m pytest -m "not cluster and not matrix" $(PYTEST)
+
+test-cluster: $(VENV)/.tests  ## The tests on a real Kubernetes with Istio, named by KUBECONFIG and TTS_*
+	@if [ -z "$(KUBECONFIG)" ]; then echo "The cluster tests were not run: KUBECONFIG names no cluster."; \
+	else $(RUN) -m pytest -m cluster $(PYTEST); fi
+
+test-matrix: $(VENV)/.tests  ## Every kill of the matrix with real processes, printed as a table (long)
+	@$(RUN) -m pytest -m matrix -s $(PYTEST)
+
+format: $(VENV)/.tests  ## Format the code
+	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
+
+lint: $(VENV)/.tests  ## Lint, and hold the layers
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/lint-imports --no-logo
+
+types: $(VENV)/.tests  ## Check the types, strictly
+	@$(VENV)/bin/mypy
+
+lock: $(VENV)/.local  ## Write the requirements.txt files anew from their .in files, with every hash
+	@for name in $(LOCKS); do echo $$name.txt; $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-annotate $$name.in --output-file $$name.txt || exit 1; done
+
+clean: ## Remove the environment and, after `make down`, the embedded platform's folder
+	@if [ -e .tts/node.pid ]; then echo "Run 'make down' first: the embedded platform still runs." >&2; exit 1; fi
+	@rm -rf $(VENV) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# uv comes first and by pip, at the version that local/requirements.in pins; it installs all else, checked by hash.
+$(VENV)/.uv: local/requirements.in
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed; $(PYTHON) is another version. Name one: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@echo "Setting up the Python environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check "$$(grep -E '^uv==' local/requirements.in)"
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.uv local/requirements.txt
+	@$(UV_PIP) -r local/requirements.txt
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.local tests/requirements.txt
+	@$(UV_PIP) -r tests/requirements.txt
+	@touch $@

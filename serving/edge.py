@@ -1,0 +1,78 @@
+"""The outermost layer: every answer says which version gave it, and a server that ends says so too."""
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY_BYTES = 256 * 1024
+
+
+class Activity:
+    """What is under way, and whether the server is draining. Times in seconds of the monotonic clock."""
+
+    # Requests may still be on their way while the cluster learns that this pod ends.
+    QUIET_SECONDS = 0.2
+    # A pod that still gets new requests after this long stops accepting and finishes those under way.
+    ACCEPT_SECONDS = 10.0
+
+    def __init__(self) -> None:
+        self.in_flight = 0
+        self._draining_since: float | None = None
+
+    @property
+    def draining(self) -> bool:
+        """True from the signal to end on."""
+        return self._draining_since is not None
+
+    def drain(self, now: float) -> None:
+        """The signal to end came; the first one counts."""
+        if self._draining_since is None:
+            self._draining_since = now
+
+    def settled(self, now: float) -> bool:
+        """Whether the server may stop accepting: nothing is under way, or requests never cease."""
+        if self._draining_since is None:
+            return False
+        waited = now - self._draining_since
+        return waited >= self.ACCEPT_SECONDS or (self.in_flight == 0 and waited >= self.QUIET_SECONDS)
+
+
+class Edge:
+    """ASGI middleware: headers of every answer, the count of what is under way, the limit of a body."""
+
+    def __init__(self, app: ASGIApp, activity: Activity, headers: dict[str, str]) -> None:
+        self._app = app
+        self._activity = activity
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def stamped(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                closing = [(b"connection", b"close")] if self._activity.draining else []
+                message = {**message, "headers": [*message.get("headers", []), *self._headers, *closing]}
+            await send(message)
+
+        self._activity.in_flight += 1
+        try:
+            await self._app(scope, _limited(receive), stamped)
+        finally:
+            self._activity.in_flight -= 1
+
+
+def _limited(receive: Receive) -> Receive:
+    size = 0
+
+    async def limited() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY_BYTES:
+            raise HTTPException(
+                413, f"The request's body is over {MAX_BODY_BYTES} bytes; send the text in several requests."
+            )
+        return message
+
+    return limited

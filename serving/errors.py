@@ -1,0 +1,49 @@
+"""What can go wrong in the server, as one tree; a process that ends because of one uses its `exit_code`."""
+
+
+class ServingError(Exception):
+    """Root of everything this package raises on purpose; the message is a whole sentence for a person."""
+
+    exit_code = 1
+
+
+class ConfigError(ServingError):
+    """The environment or the inference config cannot be used."""
+
+    exit_code = 2
+
+
+class ArtifactError(ServingError):
+    """A model file is missing, cannot be fetched, or is not the one its catalog entry names."""
+
+    exit_code = 3
+
+
+class EngineError(ServingError):
+    """The engine could not be loaded, or its first synthesis gave no sound."""
+
+    exit_code = 4
+
+
+class UnspeakableError(ServingError):
+    """The engine cannot speak this text; the message says why."""
+
+
+class RequestError(ServingError):
+    """A request that is answered with an error, in the shape of OpenAI's API."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.param = param
+        self.code = code
+        self.headers = headers or {}

@@ -1,0 +1,48 @@
+"""The Dockerfile takes along all that the server and the fetching of its model need."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.serving.conftest import ROOT
+
+DOCKERFILE = ROOT / "serving/engines/hibari/Dockerfile"
+
+
+def unpack(folder: Path) -> None:
+    """Carries out the COPY lines below `folder`."""
+    for line in DOCKERFILE.read_text().splitlines():
+        if not line.startswith("COPY "):
+            continue
+        *sources, target = line.split()[1:]
+        into = folder / target.strip("/")
+        into.mkdir(parents=True, exist_ok=True)
+        for file in (file for source in sources for file in ROOT.glob(source)):
+            if file.is_dir():
+                shutil.copytree(file, into, dirs_exist_ok=True)
+            else:
+                shutil.copy(file, into)
+
+
+def test_what_is_copied_is_enough(tmp_path: Path) -> None:
+    unpack(tmp_path)
+    app = tmp_path / "app"
+    program = (
+        "import json, sys, serving.server, serving.sources, serving.engines.hibari.engine as engine\n"
+        "print(json.dumps([engine.__file__, serving.server.__file__]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=app, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(Path(file).is_relative_to(app) for file in json.loads(done.stdout))
+    for file in ("page/index.html", "engines/hibari/dequantise.py", "engines/hibari/build-requirements.txt"):
+        assert (app / "serving" / file).is_file()
+
+
+def test_the_server_does_not_need_onnx() -> None:
+    locked = (ROOT / "serving/engines/hibari/requirements.txt").read_text()
+    assert "\nonnxruntime==" in locked
+    assert "\nonnx==" not in locked

@@ -1,0 +1,145 @@
+"""What the walk needs of a cluster, a clock and a prober. kubernetes.py, probe.py and the tests' simulation
+give it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .route import Http, Route, parse
+from .smoke import Answer
+
+
+@dataclass(frozen=True, order=True)
+class Order:
+    """Which release is newer: the Job's creationTimestamp (RFC 3339, UTC), then its name."""
+
+    created: str
+    release: str
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who may write the route. `holder` is `<release>/<run>`."""
+
+    holder: str
+    order: Order
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class LiveRoute:
+    """The VirtualService as it is; `resource_version` is the lock of the next write."""
+
+    resource_version: str
+    annotations: Mapping[str, str]
+    spec: Mapping[str, Any]
+
+    @property
+    def http(self) -> Http:
+        """spec.http; empty when there is none."""
+        http = self.spec.get("http")
+        return http if isinstance(http, list) else []
+
+    @property
+    def route(self) -> Route:
+        """What the http means."""
+        return parse(self.http)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod of a revision that is not being deleted. `message` says why it is not ready, where that is
+    known."""
+
+    name: str
+    address: str
+    ready: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A revision's Deployment and pods. `desired` and `ready` count replicas."""
+
+    desired: int
+    ready: int
+    pods: tuple[Pod, ...]
+
+    @property
+    def ready_pods(self) -> tuple[Pod, ...]:
+        """The pods that are ready and have an address."""
+        return tuple(pod for pod in self.pods if pod.ready and pod.address)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every desired replica is ready, and there is one."""
+        return 0 < self.desired <= min(self.ready, len(self.ready_pods))
+
+    @property
+    def story(self) -> str:
+        """`1 of 2 replicas are ready; pod x: 0/3 nodes are available`."""
+        reasons = [f"pod {pod.name}: {pod.message}" for pod in self.pods if not pod.ready and pod.message]
+        return "; ".join([f"{len(self.ready_pods)} of {self.desired} replicas are ready", *reasons])
+
+
+class Cluster(Protocol):
+    """Every call may raise ClusterError; writes raise ConflictError when the object is not the one that was
+    read."""
+
+    def job_order(self) -> Order:
+        """This release's own place in the order. Raises SupersededError when its Job is gone."""
+
+    def read_lease(self) -> Lease | None:
+        """The lease, or None when nobody ever took it."""
+
+    def write_lease(self, holder: str, order: Order, *, resource_version: str | None) -> None:
+        """Takes the lease; without a resource_version it is created."""
+
+    def read_route(self) -> LiveRoute | None:
+        """The VirtualService, or None on a first install."""
+
+    def write_route(self, manifest: Mapping[str, Any], *, resource_version: str | None) -> LiveRoute:
+        """Applies the whole manifest; without a resource_version it is created."""
+
+    def delete_route(self, *, resource_version: str) -> None:
+        """Deletes the VirtualService if it is still the one that was read."""
+
+    def workload(self, revision: str) -> Workload | None:
+        """The revision's Deployment and pods, or None when there is no such Deployment."""
+
+    def write_receipt(self, receipt: Mapping[str, Any]) -> None:
+        """Keeps the receipt and drops the oldest ones of this name."""
+
+
+class Clock(Protocol):
+    """Seconds, and SIGTERM."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment, never going back."""
+
+    def utc(self) -> str:
+        """The time of day, RFC 3339 in UTC."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits. Raises TerminatedError at once when SIGTERM arrived."""
+
+    def check(self) -> None:
+        """Raises TerminatedError when SIGTERM arrived."""
+
+
+class Prober(Protocol):
+    """Speaks to pods and to the route; an answer that did not come is an Answer with its error."""
+
+    def pod_version(self, pod: Pod) -> Answer:
+        """GET /version of one pod."""
+
+    def pod_speech(self, pod: Pod, text: str) -> Answer:
+        """One synthesis by one pod."""
+
+    def route_version(self) -> Answer:
+        """GET /version through the route, on a fresh connection."""
+
+    def route_speech(self, text: str) -> Answer:
+        """One synthesis through the route, on a fresh connection."""

@@ -155,7 +155,7 @@ class Kubernetes:
             return None
         found = self._call(
             f"list the pods of {revision}",
-            lambda: list(self._client.list(PodKind, labels={"tts/revision": revision})),
+            lambda: list(self._client.list(PodKind, labels=_pods_of(revision))),
         )
         observed = int(_at(deployment, "status", "observedGeneration") or 0)
         current = observed >= int(_at(deployment, "metadata", "generation") or 0)
@@ -280,6 +280,11 @@ def _live(document: Mapping[str, Any]) -> LiveRoute:
     return LiveRoute(
         resource_version=_version(document), annotations=annotations, spec=_at(document, "spec") or {}
     )
+
+
+def _pods_of(revision: str) -> dict[str, Any]:
+    """What selects the servers of a revision; the release's own pod carries the revision's name too."""
+    return {"tts/revision": revision, "app.kubernetes.io/component": "model-server"}
 
 
 def _pod(document: Mapping[str, Any]) -> Pod:

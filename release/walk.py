@@ -81,7 +81,6 @@ class Walk:
             return self._ended(REFUSED, "refused", (title, *refusal.sentences, self._restored()))
         except TerminatedError:
             title = "The release was ended by SIGTERM and will be started again."
-            self._record.say(title)
             return self._ended(TERMINATED, "terminated", (title, self._restored()))
         except (SupersededError, LeaseLostError):
             raise
@@ -248,5 +247,5 @@ class Walk:
             self._cluster.write_receipt(self._record.document(outcome=word, sentences=sentences))
         except ClusterError as error:
             self._record.say(f"The receipt could not be kept: {error}")
-        self._record.say(" ".join(sentences))
+        self._record.say(sentences[0])
         return Outcome(code, word, sentences)

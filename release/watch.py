@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .analysis import Verdict, judge_answer
@@ -11,7 +11,7 @@ from .cluster import Clock, Cluster, Prober, Workload
 from .errors import RefusedError
 from .plan import Plan
 from .receipt import Record, Step
-from .smoke import Sample, judge
+from .smoke import Check, Sample, judge
 
 READY_POLL_SECONDS = 0.5
 PROBE_SECONDS = 0.25
@@ -24,6 +24,14 @@ take."""
 CHECK_ANSWERS = 10
 CHECK_SECONDS = 30.0
 CHECK_POLL_SECONDS = 0.05
+
+
+def _reasons(failed: Sequence[Check]) -> list[str]:
+    """One sentence a cause: checks that failed for the same reason share it."""
+    names: dict[str, list[str]] = {}
+    for check in failed:
+        names.setdefault(check.sentence, []).append(check.name)
+    return [f"{', '.join(checks)}: {sentence}" for sentence, checks in names.items()]
 
 
 @dataclass
@@ -66,7 +74,7 @@ class Watch:
                 failed = [check for check in checks if not check.passed]
                 if failed:
                     about = f"Pod {pod.name} did not pass the gate with the text {text[:60]!r}."
-                    raise RefusedError(about, *(f"{check.name}: {check.sentence}" for check in failed))
+                    raise RefusedError(about, *_reasons(failed))
         self.record.say(
             f"The gate is passed: {len(workload.ready_pods)} pod(s), {len(self.plan.gate.texts)} text(s), "
             f"checks {', '.join(self.plan.gate.required)}."

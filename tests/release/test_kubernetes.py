@@ -91,7 +91,7 @@ def put_pod(api, name, *, ready, address="127.0.0.2", **metadata):
     conditions = [
         {"type": "Ready", "status": "True" if ready else "False", "message": "" if ready else "starting"}
     ]
-    labels = {"tts/revision": V2}
+    labels = {"tts/revision": V2, "app.kubernetes.io/component": "model-server"}
     status = {"podIP": address, "conditions": conditions}
     api.put(f"{PODS}/{name}", {"metadata": {"name": name, "labels": labels, **metadata}, "status": status})
 
@@ -122,10 +122,18 @@ def test_a_workload_is_whole_when_all_its_replicas_are_ready(api, cluster):
     assert [pod.address for pod in cluster.workload(V2).ready_pods] == ["127.0.0.2", "127.0.0.2"]
 
 
+def test_the_releases_own_pod_is_no_server_of_the_revision(api, cluster):
+    put_deployment(api, replicas=2, readyReplicas=2)
+    put_pod(api, "a", ready=True)
+    own = {"tts/revision": V2, "app.kubernetes.io/component": "release"}
+    api.put(f"{PODS}/job", {"metadata": {"name": "job", "labels": own}, "status": {"podIP": "127.0.0.9"}})
+    assert [pod.name for pod in cluster.workload(V2).pods] == ["a"]
+
+
 def test_a_pod_that_cannot_be_scheduled_says_why(api, cluster):
     put_deployment(api)
     condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes have a free GPU."}
-    metadata = {"name": "a", "labels": {"tts/revision": V2}}
+    metadata = {"name": "a", "labels": {"tts/revision": V2, "app.kubernetes.io/component": "model-server"}}
     api.put(f"{PODS}/a", {"metadata": metadata, "status": {"conditions": [condition]}})
     assert "0/3 nodes have a free GPU." in cluster.workload(V2).story
 

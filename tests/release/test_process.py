@@ -36,7 +36,7 @@ class Stage:
         self.kubeconfig = kubeconfig(folder, ports["api"])
         for revision in (V1, V2):
             ready = {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "127.0.0.1"}
-            metadata = {"name": f"{revision}-0", "labels": {"tts/revision": revision}}
+            metadata = {"name": f"{revision}-0", "labels": {"tts/revision": revision, COMPONENT: "model-server"}}
             api.put(f"{PODS}/{revision}-0", {"metadata": metadata, "status": ready})
             spec, status = {"replicas": 1}, {"readyReplicas": 1}
             api.put(
@@ -94,6 +94,7 @@ def staged(folder, *, level=0.1, route_level=0.1):
             "gateway": stack.enter_context(serve(voice(routed, asked, level=route_level))),
         }
         yield Stage(folder, api, ports, asked)
+COMPONENT = "app.kubernetes.io/component"
 
 
 def test_a_release(tmp_path):

@@ -1,0 +1,291 @@
+"""Bringing one declared Kubernetes object to the cluster, and taking away what is no longer declared."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from local.engine import diff
+from local.engine.awaits import DEFAULT_TIMEOUT, Waiter
+from local.engine.cluster import Cluster, Manifest
+from local.engine.diagnosis import holds
+from local.engine.errors import ClusterError, EngineError
+from local.engine.kinds import DEPLOYMENT, INSTALL_ORDER, JOB, NAMESPACE, Address
+from local.engine.properties import has_unknown
+from local.engine.report import Report
+
+STACK_LABEL = "tts/stack"
+URN_ANNOTATION = "tts/urn"
+_FORCE = "pulumi.com/patchForce"
+_SKIP_AWAIT = "pulumi.com/skipAwait"
+_REPLACE_UNREADY = "pulumi.com/replaceUnready"
+_TELLING = 6
+_OUTCOMES = {DEPLOYMENT: " and ready", JOB: " and complete"}
+
+
+class Action(Enum):
+    """What happens to one object; the value is how it is counted."""
+
+    CREATE = "created"
+    UPDATE = "updated"
+    REPLACE = "replaced"
+    DELETE = "deleted"
+    UNCHANGED = "unchanged"
+
+
+MARKS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.DELETE: "-"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One object that the program declares. `timeout` in seconds."""
+
+    urn: str
+    manifest: Manifest
+    delete_before_replace: bool = False
+    timeout: float = DEFAULT_TIMEOUT
+
+    @property
+    def address(self) -> Address:
+        """Where it lies."""
+        return Address.of(self.manifest)
+
+    def asks(self, annotation: str) -> bool:
+        """Whether one of Pulumi's annotations is set to `true`."""
+        return bool(self.manifest["metadata"].get("annotations", {}).get(annotation) == "true")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one object needs; `first` are the objects that must be gone before it is applied."""
+
+    action: Action
+    live: Manifest | None = None
+    changes: tuple[diff.Change, ...] = ()
+    reason: str = ""
+    first: tuple[Manifest, ...] = ()
+
+
+def stamped(manifest: Manifest, *, stack: str, urn: str) -> Manifest:
+    """Return the manifest with the marks by which this stack finds it again."""
+    marked = copy.deepcopy(manifest)
+    metadata = marked.setdefault("metadata", {})
+    metadata["labels"] = (metadata.get("labels") or {}) | {STACK_LABEL: stack}
+    metadata["annotations"] = (metadata.get("annotations") or {}) | {URN_ANNOTATION: urn}
+    return marked
+
+
+@dataclass
+class Objects:
+    """The Kubernetes objects of one stack during one run; `cluster` is None when none runs yet.
+
+    Used from several threads: the program registers independent objects at the same time.
+    """
+
+    stack: str
+    cluster: Cluster | None
+    report: Report
+    preview: bool
+    stop: threading.Event = field(default_factory=threading.Event)
+    counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
+    created: list[Address] = field(default_factory=list)
+    applied: list[Manifest] = field(default_factory=list)
+    pruning: bool = False
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+        self._before = self.owned()
+        self._handled: set[Address] = set()
+
+    def owned(self) -> list[Manifest]:
+        """Return the objects in the cluster that carry this stack's label, in the order of installation."""
+        if self.cluster is None:
+            return []
+        selector = f"{STACK_LABEL}={self.stack}"
+        return [found for kind in INSTALL_ORDER for found in self.cluster.find(kind, labels=selector)]
+
+    def bring(self, wanted: Wanted) -> Manifest:
+        """Bring one object to what is declared and return it as it is then; a preview only tells.
+
+        Raises EngineError when it cannot be applied or does not become ready.
+        """
+        with self._lock:
+            self._handled.add(wanted.address)
+        step = self._plan(wanted)
+        if self.preview:
+            self._tell_plan(wanted.address, step)
+            return wanted.manifest
+        assert self.cluster is not None
+        self.applied.append(wanted.manifest)
+        if step.action is Action.UNCHANGED and step.live is not None:
+            return self._await_unchanged(wanted, step.live)
+        began = self.report.seconds
+        for old in step.first:
+            self._remove(old)
+        try:
+            live = self.cluster.apply(wanted.manifest, force=wanted.asks(_FORCE))
+        except ClusterError as error:
+            raise EngineError(self._refusal(wanted, error)) from error
+        if step.action is not Action.UPDATE:
+            self.created.append(wanted.address)
+        if not wanted.asks(_SKIP_AWAIT) and not self._waiter.is_settled(live):
+            self.report.step(".", f"{wanted.address}: {step.action.value}, now waits for it")
+            live = self._waiter.settle(wanted.address, timeout=wanted.timeout)
+        self._tell_done(wanted.address, step, self.report.seconds - began)
+        return live
+
+    def prune(self) -> None:
+        """Delete what this stack had before and no longer declares, in reverse order of installation."""
+        self.pruning = True
+        for old in reversed(self._before):
+            address = Address.of(old)
+            if address not in self._handled and (self.preview or self._still_there(address, old)):
+                self._delete(old)
+
+    def delete_all(self, found: Iterable[Manifest]) -> None:
+        """Delete these objects one after the other, each awaited; one that is gone by then is fine."""
+        for old in found:
+            if self._still_there(Address.of(old), old):
+                self._delete(old)
+
+    def count(self, action: Action) -> None:
+        """Count one thing that was done, for the summary."""
+        with self._lock:
+            self.counts[action] += 1
+
+    @property
+    def _waiter(self) -> Waiter:
+        assert self.cluster is not None
+        return Waiter(self.cluster, self.report, self.stop)
+
+    def _plan(self, wanted: Wanted) -> Step:
+        """Decide what one object needs by what is in the cluster."""
+        if self.cluster is None:
+            return Step(Action.CREATE)
+        live = self._present(wanted.address)
+        others = tuple(old for old in self._before if self._was(old, wanted))
+        if live is None:
+            if others and wanted.delete_before_replace:
+                names = ", ".join(old["metadata"]["name"] for old in others)
+                return Step(Action.REPLACE, reason=f"takes the place of {names}", first=others)
+            return Step(Action.CREATE)
+        self._refuse_foreign(wanted, live)
+        if wanted.address.kind == JOB and holds(live, "Failed") and wanted.asks(_REPLACE_UNREADY):
+            return Step(Action.REPLACE, live, reason="the one before failed", first=(live,))
+        return self._compare(wanted, live)
+
+    def _compare(self, wanted: Wanted, live: Manifest) -> Step:
+        assert self.cluster is not None
+        known = (
+            diff.without_unknown(wanted.manifest, live) if has_unknown(wanted.manifest) else wanted.manifest
+        )
+        try:
+            future = self.cluster.apply(known, force=wanted.asks(_FORCE), dry_run=True)
+        except ClusterError as error:
+            if error.immutable:
+                return Step(Action.REPLACE, live, reason=str(error), first=(live,))
+            raise EngineError(self._refusal(wanted, error)) from error
+        found = diff.changes(live, future) + diff.unknown_changes(wanted.manifest, live)
+        return Step(Action.UPDATE if found else Action.UNCHANGED, live, found)
+
+    def _present(self, address: Address) -> Manifest | None:
+        """Return the live object; one that is being deleted is waited for and counts as gone."""
+        assert self.cluster is not None
+        live = self.cluster.get(address)
+        if live is not None and live["metadata"].get("deletionTimestamp"):
+            if not self.preview:
+                self.report.step(".", f"{address} is being deleted; waits until it is gone")
+                self._waiter.gone(address, uid=live["metadata"]["uid"])
+            return None
+        return live
+
+    def _still_there(self, address: Address, old: Manifest) -> bool:
+        assert self.cluster is not None
+        live = self.cluster.get(address)
+        return live is not None and live["metadata"]["uid"] == old["metadata"]["uid"]
+
+    def _was(self, old: Manifest, wanted: Wanted) -> bool:
+        urn = old["metadata"].get("annotations", {}).get(URN_ANNOTATION)
+        return bool(urn == wanted.urn and Address.of(old) != wanted.address)
+
+    def _refuse_foreign(self, wanted: Wanted, live: Manifest) -> None:
+        other = live["metadata"].get("labels", {}).get(STACK_LABEL, self.stack)
+        if other != self.stack:
+            raise EngineError(
+                f"{wanted.address} belongs to stack {other}; "
+                f"give this stack another `tts:name` or `tts:namespace`."
+            )
+
+    def _refusal(self, wanted: Wanted, error: ClusterError) -> str:
+        if error.code == 409:
+            return (
+                f"{wanted.address}: another field manager owns what this stack declares: {error}. Take that "
+                f'manager\'s change back, or declare the annotation {_FORCE}: "true" on the object.'
+            )
+        return f"{wanted.address}: {error}"
+
+    def _await_unchanged(self, wanted: Wanted, live: Manifest) -> Manifest:
+        if not wanted.asks(_SKIP_AWAIT) and not self._waiter.is_settled(live):
+            self.report.step(".", f"{wanted.address} is as declared and not ready yet; waits for it")
+            live = self._waiter.settle(wanted.address, timeout=wanted.timeout)
+        self.count(Action.UNCHANGED)
+        return live
+
+    def _delete(self, old: Manifest) -> None:
+        others = self._other_stacks_in(old) if old["kind"] == NAMESPACE.name else set()
+        if others:
+            name, who = old["metadata"]["name"], ", ".join(sorted(others))
+            self.report.step(".", f"Namespace {name} stays: stack {who} has objects in it")
+            return
+        self.count(Action.DELETE)
+        if self.preview:
+            self.report.step(MARKS[Action.DELETE], f"{Address.of(old)}: delete (no longer declared)")
+        else:
+            self._remove(old)
+
+    def _other_stacks_in(self, namespace: Manifest) -> set[str]:
+        assert self.cluster is not None
+        selector, name = f"{STACK_LABEL},{STACK_LABEL}!={self.stack}", namespace["metadata"]["name"]
+        kinds = [kind for kind in INSTALL_ORDER if kind.namespaced]
+        found = [item for kind in kinds for item in self.cluster.find(kind, labels=selector, namespace=name)]
+        return {item["metadata"]["labels"][STACK_LABEL] for item in found}
+
+    def _remove(self, old: Manifest) -> None:
+        assert self.cluster is not None
+        address, began = Address.of(old), self.report.seconds
+        self.cluster.delete(address)
+        self._waiter.gone(address, uid=old["metadata"]["uid"])
+        took = self.report.seconds - began
+        self.report.step(MARKS[Action.DELETE], f"{address}: deleted{_took(took)}")
+
+    def _tell_plan(self, address: Address, step: Step) -> None:
+        self.count(step.action)
+        if step.action is Action.UNCHANGED:
+            return
+        word = step.action.name.lower()
+        shown = [str(change) for change in step.changes[:_TELLING]]
+        if len(step.changes) > _TELLING:
+            shown.append(f"and {len(step.changes) - _TELLING} more")
+        reason = f" ({step.reason})" if step.reason else ""
+        self.report.step(MARKS[step.action], f"{address}: {word}{reason}", shown)
+        for old in step.first:
+            if Address.of(old) != address:
+                self.report.step(
+                    MARKS[Action.DELETE], f"{Address.of(old)}: delete (makes room for {address})"
+                )
+                self._handled.add(Address.of(old))
+
+    def _tell_done(self, address: Address, step: Step, seconds: float) -> None:
+        self.count(step.action)
+        shown = [str(change) for change in step.changes[:_TELLING]]
+        outcome = _OUTCOMES.get(address.kind, "")
+        self.report.step(
+            MARKS[step.action], f"{address}: {step.action.value}{outcome}{_took(seconds)}", shown
+        )
+
+
+def _took(seconds: float) -> str:
+    return f" ({seconds:.1f} s)" if seconds >= 0.5 else ""

@@ -1,0 +1,211 @@
+"""`up`, `preview` and `down`: one whole change of a stack, from its lock to its last line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local.engine import config as stack_config
+from local.engine.cluster import Cluster, Manifest
+from local.engine.config import StackConfig
+from local.engine.errors import EngineError
+from local.engine.images import Builder, Images
+from local.engine.kinds import CONFIG_MAP, LEASE, NAMESPACE, VIRTUAL_SERVICE
+from local.engine.lock import hold
+from local.engine.objects import STACK_LABEL, Action, Objects
+from local.engine.platform import Platform
+from local.engine.report import Report
+from local.engine.route import live_version
+from local.errors import LocalError
+
+if TYPE_CHECKING:
+    from local.engine.monitor import Monitor
+
+PART_OF = "app.kubernetes.io/part-of=tts"
+NAME_LABEL = "app.kubernetes.io/name"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which stack of which checkout, and the values that override its config this once."""
+
+    root: Path
+    stack: str
+    overrides: tuple[str, ...] = ()
+
+
+def up(target: Target, platform: Platform, report: Report) -> bool:
+    """Bring the stack to what its program declares; return whether it succeeded. Failures have been told."""
+    config = stack_config.load(target.root, target.stack, target.overrides)
+    with hold(platform.home.locks, target.stack):
+        report.say(f"Updating stack {target.stack}.")
+        platform.start(report)
+        objects = Objects(target.stack, platform.cluster(), report, preview=False)
+        monitor = _monitor(target, config, objects, platform.builder())
+        try:
+            _run(target, config, monitor, objects)
+            objects.prune()
+        except LocalError as error:
+            _tell_failure(error, monitor, objects, target, config)
+            return False
+        except KeyboardInterrupt:
+            report.failure(
+                "Interrupted. What was begun goes on in the cluster, and the next `up` takes it up again."
+            )
+            return False
+        _tell_success(target, config, objects, monitor.outputs, platform)
+        return True
+
+
+def preview(target: Target, platform: Platform, report: Report) -> bool:
+    """Tell what `up` would do and touch nothing; return whether the program runs."""
+    config = stack_config.load(target.root, target.stack, target.overrides)
+    cluster = platform.cluster_if_running()
+    report.say(f"Previewing stack {target.stack}.")
+    if cluster is None:
+        report.say(
+            "The embedded platform is not running, so this compares with nothing: all is to be created."
+        )
+    objects = Objects(target.stack, cluster, report, preview=True)
+    monitor = _monitor(target, config, objects, platform.builder())
+    try:
+        _run(target, config, monitor, objects)
+    except LocalError as error:
+        for failure in monitor.failures or [error]:
+            report.failure(str(failure))
+        return False
+    objects.prune()
+    changed = _summary(objects)
+    report.say(f"{changed}. Nothing was touched." if changed else "Nothing would change.")
+    return True
+
+
+def down(target: Target, platform: Platform, report: Report) -> bool:
+    """Delete all that the stack has, the route first; stop the platform when nothing else is left on it."""
+    stack_config.stack_file(target.root, target.stack)
+    with hold(platform.home.locks, target.stack):
+        if not platform.exists:
+            report.say(f"Stack {target.stack} has nothing on this machine.")
+            return True
+        platform.start(report)
+        cluster = platform.cluster()
+        objects = Objects(target.stack, cluster, report, preview=False)
+        owned = objects.owned()
+        made = _made_by_releases(cluster, owned)
+        routes = [found for found in made if found["kind"] == VIRTUAL_SERVICE.name]
+        namespaces = [found for found in owned if found["kind"] == NAMESPACE.name]
+        try:
+            objects.delete_all([*routes, *(found for found in reversed(owned) if found not in namespaces)])
+            objects.delete_all([*(found for found in made if found not in routes), *namespaces])
+        except KeyboardInterrupt:
+            report.failure("Interrupted. Run `down` again to remove the rest.")
+            return False
+        report.say(f"Stack {target.stack} is gone ({len(owned)} objects, {report.seconds:.1f} s).")
+        if not platform.shared(target.stack):
+            platform.stop(report)
+        return True
+
+
+def _made_by_releases(cluster: Cluster, owned: Sequence[Manifest]) -> list[Manifest]:
+    """Return what release Jobs made by themselves: receipts, the lease, and a route not settled yet."""
+    scopes = {
+        (found["metadata"]["namespace"], found["metadata"]["labels"][NAME_LABEL])
+        for found in owned
+        if found["metadata"].get("namespace") and NAME_LABEL in found["metadata"]["labels"]
+    }
+    return [
+        found
+        for namespace, name in sorted(scopes)
+        for kind in (VIRTUAL_SERVICE, CONFIG_MAP, LEASE)
+        for found in cluster.find(kind, labels=f"{PART_OF},{NAME_LABEL}={name}", namespace=namespace)
+        if STACK_LABEL not in found["metadata"]["labels"]
+    ]
+
+
+def _monitor(target: Target, config: StackConfig, objects: Objects, builder: Builder) -> Monitor:
+    from local.engine.monitor import Monitor  # with it Pulumi's SDK, which takes most of a second to import
+
+    images = Images(builder, objects.report, root=target.root, preview=objects.preview, count=objects.count)
+    return Monitor(objects, images, project=config.project, stack=target.stack)
+
+
+def _run(target: Target, config: StackConfig, monitor: Monitor, objects: Objects) -> None:
+    from local.engine.monitor import EngineLog
+    from local.engine.program import run_program
+
+    run_program(
+        target.root,
+        stack=target.stack,
+        config=config,
+        monitor=monitor,
+        log=EngineLog(objects.report),
+        preview=objects.preview,
+    )
+
+
+def _tell_success(
+    target: Target, config: StackConfig, objects: Objects, outputs: dict[str, Any], platform: Platform
+) -> None:
+    report = objects.report
+    for sentence in platform.without_effect(objects.applied):
+        report.say(f"Without effect here: {sentence}")
+    changed = _summary(objects)
+    report.say(f"{changed}." if changed else "Nothing changed: the stack is as its config says.")
+    for name, value in outputs.items():
+        if name != "url" and isinstance(value, str | int | float):
+            report.say(f"  {name}: {value}")
+    url = platform.url(str(outputs.get("url", "")))
+    version = outputs.get("modelVersion") or config.get("modelVersion")
+    if version:
+        report.say(f"{config.get('model', target.stack)} {version} is live{f' at {url}' if url else ''}.")
+    if url:
+        speech = '{"model": "tts", "input": "Good morning.", "voice": "heart", "response_format": "wav"}'
+        report.say(
+            f"Try: curl -s {url}/v1/audio/speech -H 'Content-Type: application/json' -d '{speech}' -o out.wav"
+        )
+    report.say(f"Done in {report.seconds:.1f} s.")
+
+
+def _tell_failure(
+    error: LocalError, monitor: Monitor, objects: Objects, target: Target, config: StackConfig
+) -> None:
+    report = objects.report
+    for failure in monitor.failures or [error]:
+        report.failure(str(failure))
+    if not objects.applied:
+        report.say("Nothing was changed.")
+        return
+    if objects.created:
+        names = ", ".join(str(address) for address in objects.created)
+        report.say(f"Made by this update, and left for you to look at until the next `up`: {names}.")
+    if not objects.pruning:
+        report.say("What the config no longer declares was not deleted.")
+    live = _live_version(objects)
+    if live and live != config.get("modelVersion"):
+        report.say(f"Version {live} is live. To go back: make release STACK={target.stack} VERSION={live}")
+    elif live:
+        report.say(f"Version {live} is live. To go back: undo the edit, then make up STACK={target.stack}")
+    report.say(f"Failed after {report.seconds:.1f} s.")
+
+
+def _live_version(objects: Objects) -> str:
+    try:
+        routes = [found for found in objects.owned() if found["kind"] == VIRTUAL_SERVICE.name]
+    except EngineError:
+        return ""
+    return next((version for version in map(live_version, routes) if version), "")
+
+
+def _summary(objects: Objects) -> str:
+    words = {action: action.value for action in Action}
+    if objects.preview:
+        words = {action: f"to {action.name.lower()}" for action in Action}
+        words[Action.UNCHANGED] = Action.UNCHANGED.value
+    parts = [f"{count} {words[action]}" for action, count in objects.counts.items() if count]
+    return (
+        ", ".join(parts)
+        if any(objects.counts[action] for action in Action if action is not Action.UNCHANGED)
+        else ""
+    )

@@ -1,0 +1,398 @@
+"""What the embedded node does with each kind and field: carried out, accepted without effect, or refused.
+
+Three lists. A field is written as its path with `[]` for "each item"; it stands for everything below it too.
+A field in none of the lists is refused: the node never drops what somebody declared without saying so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from local.node.fields import SERVER_METADATA
+
+POD = "spec.template."
+CONTAINER = POD + "spec.containers[]."
+EVERYWHERE = (
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.labels",
+    "metadata.annotations",
+    "metadata.ownerReferences",
+)
+PROBES = tuple(
+    f"{CONTAINER}{probe}.{field}"
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    for field in [
+        "httpGet.path",
+        "httpGet.port",
+        "httpGet.httpHeaders",
+        "httpGet.scheme",
+        "tcpSocket.port",
+        "exec.command",
+        "initialDelaySeconds",
+        "periodSeconds",
+        "timeoutSeconds",
+        "failureThreshold",
+        "successThreshold",
+    ]
+)
+POD_FIELDS = (
+    *(POD + field for field in ("metadata.labels", "metadata.annotations")),
+    *(
+        f"{POD}spec.{field}"
+        for field in [
+            "serviceAccountName",
+            "automountServiceAccountToken",
+            "terminationGracePeriodSeconds",
+            "restartPolicy",
+            "volumes[].name",
+            "volumes[].configMap.name",
+            "volumes[].configMap.items",
+            "volumes[].configMap.optional",
+            "volumes[].configMap.defaultMode",
+            "volumes[].emptyDir",
+        ]
+    ),
+    *(
+        CONTAINER + field
+        for field in [
+            "name",
+            "image",
+            "command",
+            "args",
+            "workingDir",
+            "env[].name",
+            "env[].value",
+            "env[].valueFrom.fieldRef",
+            "env[].valueFrom.configMapKeyRef",
+            "ports[].name",
+            "ports[].containerPort",
+            "ports[].protocol",
+            "volumeMounts[].name",
+            "volumeMounts[].mountPath",
+            "volumeMounts[].readOnly",
+            "terminationMessagePath",
+            "terminationMessagePolicy",
+            "resources.limits.memory",
+            "lifecycle.preStop.sleep",
+            "lifecycle.preStop.exec",
+        ]
+    ),
+    *PROBES,
+)
+
+CARRIED_OUT: dict[str, tuple[str, ...]] = {
+    "Namespace": (),
+    "ConfigMap": ("data", "immutable"),
+    "Lease": ("spec",),
+    "Service": (
+        "spec.selector",
+        "spec.type",
+        *(f"spec.ports[].{f}" for f in ("name", "port", "targetPort", "protocol")),
+    ),
+    "Deployment": (
+        *(
+            "spec.replicas",
+            "spec.selector.matchLabels",
+            "spec.minReadySeconds",
+            "spec.progressDeadlineSeconds",
+        ),
+        *POD_FIELDS,
+    ),
+    "Job": (
+        *("spec.backoffLimit", "spec.activeDeadlineSeconds", "spec.completions", "spec.parallelism"),
+        *("spec.podFailurePolicy.rules[].action", "spec.podFailurePolicy.rules[].onExitCodes"),
+        *POD_FIELDS,
+    ),
+    "Gateway": (*("spec.selector.istio", "spec.servers[].hosts", "spec.servers[].port"),),
+    "VirtualService": (
+        *("spec.hosts", "spec.gateways", "spec.http[].name", "spec.http[].timeout"),
+        *("spec.http[].match[].name", "spec.http[].match[].headers", "spec.http[].match[].uri"),
+        *("spec.http[].route[].destination.host", "spec.http[].route[].destination.port.number"),
+        *("spec.http[].route[].weight", "spec.http[].mirror.host", "spec.http[].mirror.port.number"),
+        *(
+            "spec.http[].mirrorPercentage.value",
+            "spec.http[].retries.attempts",
+            "spec.http[].retries.perTryTimeout",
+        ),
+        "spec.http[].retries.retryOn",
+    ),
+}
+
+ONE_MACHINE = "everything runs on this one machine"
+ONE_USER = "every process runs as you, with your rights"
+POD_WITHOUT_EFFECT = {
+    f"{POD}spec.securityContext": ONE_USER,
+    f"{CONTAINER}securityContext": ONE_USER,
+    f"{CONTAINER}resources.requests": "nothing is scheduled",
+    f"{CONTAINER}resources.limits.cpu": "processes share the machine's cores",
+    f"{CONTAINER}resources.limits.ephemeral-storage": "files count against the machine's disk alone",
+    f"{CONTAINER}imagePullPolicy": "images are folders of this machine",
+    f"{POD}spec.imagePullSecrets": "images are folders of this machine",
+    **{
+        f"{POD}spec.{field}": ONE_MACHINE
+        for field in [
+            "nodeSelector",
+            "tolerations",
+            "affinity",
+            "topologySpreadConstraints",
+            "priorityClassName",
+            "schedulerName",
+            "dnsPolicy",
+            "enableServiceLinks",
+        ]
+    },
+}
+WITHOUT_EFFECT: dict[str, dict[str, str]] = {
+    "ServiceAccount": {"": "a pod with a service account may do everything in the node's API"},
+    "Role": {"": "a pod with a service account may do everything in the node's API"},
+    "RoleBinding": {"": "a pod with a service account may do everything in the node's API"},
+    "NetworkPolicy": {"": "all processes of this machine reach one another"},
+    "PodDisruptionBudget": {"": "the node evicts no pods"},
+    "HorizontalPodAutoscaler": {"": "the number of replicas stays as declared"},
+    "DestinationRule": {"": "the gateway neither ejects servers nor limits connections"},
+    "ServiceMonitor": {"": "there is no Prometheus here"},
+    "PodMonitor": {"": "there is no Prometheus here"},
+    "PrometheusRule": {"": "there is no Prometheus here"},
+    "Service": {
+        "spec.clusterIP": "a Service is known to the gateway alone and has no address of its own",
+        "spec.publishNotReadyAddresses": "the gateway sends requests to ready pods alone",
+        "spec.sessionAffinity": "requests are spread evenly",
+        "spec.ports[].appProtocol": "the gateway speaks HTTP/1.1",
+    },
+    "Deployment": {
+        "spec.strategy": "pods of a changed template replace the old ones one by one, each ready first",
+        "spec.revisionHistoryLimit": "no history is kept",
+        **POD_WITHOUT_EFFECT,
+    },
+    "Job": {
+        "spec.completionMode": "a Job runs one pod at a time",
+        "spec.podReplacementPolicy": "a pod is replaced once it has ended",
+        "spec.podFailurePolicy.rules[].onPodConditions": "pods are never disrupted here",
+        **POD_WITHOUT_EFFECT,
+    },
+    "VirtualService": {"spec.exportTo": "there is no mesh, only a gateway"},
+}
+
+CLUSTER = "use a cluster for that"
+NO_GPU = "this machine offers no GPU to pods; use a cluster or a CPU engine"
+POD_REFUSED = {
+    f"{CONTAINER}resources.limits.nvidia.com/gpu": NO_GPU,
+    f"{CONTAINER}resources.requests.nvidia.com/gpu": NO_GPU,
+    f"{POD}spec.hostNetwork": "a pod is on the machine's network already, at an address of its own",
+    f"{POD}spec.hostPID": f"processes are not kept apart; {CLUSTER}",
+    f"{POD}spec.hostIPC": f"processes are not kept apart; {CLUSTER}",
+    f"{POD}spec.initContainers": f"a pod is one process; {CLUSTER}",
+    f"{POD}spec.ephemeralContainers": f"a pod is one process; {CLUSTER}",
+    **{
+        f"{POD}spec.volumes[].{volume}": f"only configMap and emptyDir volumes exist; {CLUSTER}"
+        for volume in [
+            "hostPath",
+            "secret",
+            "persistentVolumeClaim",
+            "csi",
+            "nfs",
+            "projected",
+            "downwardAPI",
+            "ephemeral",
+        ]
+    },
+    f"{CONTAINER}env[].valueFrom.secretKeyRef": f"the node keeps no secrets; {CLUSTER}",
+    f"{CONTAINER}envFrom": "name each variable in env",
+}
+REFUSED_KINDS = {
+    "StatefulSet": f"only Deployments and Jobs run here; {CLUSTER}",
+    "DaemonSet": f"only Deployments and Jobs run here; {CLUSTER}",
+    "ReplicaSet": "declare a Deployment",
+    "Pod": "declare a Deployment or a Job",
+    "CronJob": f"only Deployments and Jobs run here; {CLUSTER}",
+    "Secret": f"the node keeps no secrets; {CLUSTER}",
+    "PersistentVolumeClaim": f"only configMap and emptyDir volumes exist; {CLUSTER}",
+    "Ingress": "declare a Gateway and a VirtualService",
+}
+REFUSED: dict[str, dict[str, str]] = {
+    "Service": {
+        "spec.externalName": "only a selector names pods",
+        "spec.ports[].nodePort": "the gateway is the way in",
+    },
+    "Deployment": POD_REFUSED,
+    "Job": {
+        "spec.ttlSecondsAfterFinished": "a finished Job stays until it is deleted; its verdict can be read",
+        "spec.suspend": "a Job runs from the moment it is declared",
+        **POD_REFUSED,
+    },
+    "Gateway": {"spec.servers[].tls": f"the gateway of this machine speaks plain HTTP; {CLUSTER}"},
+    "VirtualService": {
+        "spec.tcp": "the gateway routes HTTP alone",
+        "spec.tls": "the gateway routes HTTP alone",
+        "spec.http[].fault": f"faults are not injected; {CLUSTER}",
+        "spec.http[].redirect": f"only routes to Services are carried out; {CLUSTER}",
+        "spec.http[].rewrite": f"only routes to Services are carried out; {CLUSTER}",
+        "spec.http[].route[].destination.subset": "route to a Service per revision",
+    },
+}
+
+
+def refusals(manifest: dict[str, Any]) -> list[str]:
+    """A sentence for each kind, field or value of a manifest that the node refuses; empty: it is accepted."""
+    kind = manifest.get("kind", "")
+    if kind in REFUSED_KINDS:
+        return [f"{kind} is not carried out by the embedded platform: {REFUSED_KINDS[kind]}."]
+    if kind not in CARRIED_OUT and kind not in WITHOUT_EFFECT:
+        return [f"{kind} is not a kind that the embedded platform knows; {CLUSTER}."]
+    sentences = []
+    for path in dict.fromkeys(_paths(_declared(manifest))):
+        reason = _reason(path, REFUSED.get(kind, {}))
+        if reason:
+            sentences.append(f"{path} is refused by the embedded platform: {reason}.")
+        elif not _known(kind, path):
+            sentences.append(
+                f"{path} is not a field that the embedded platform knows for a {kind};"
+                " remove it or use a cluster."
+            )
+    return sentences + [
+        sentence for check in VALUES.get(kind, ()) for sentence in check(manifest.get("spec", {}))
+    ]
+
+
+def without_effect(manifest: dict[str, Any]) -> list[str]:
+    """One sentence for each accepted field of a manifest (or for its whole kind) that has no effect here."""
+    kind = manifest.get("kind", "")
+    listed = WITHOUT_EFFECT.get(kind, {})
+    if "" in listed:
+        return [f"{kind} has no effect here: {listed['']}."]
+    present = list(_paths(_declared(manifest)))
+    return [
+        f"{kind} {field} has no effect here: {reason}."
+        for field, reason in listed.items()
+        if any(_below(path, field) for path in present)
+    ]
+
+
+def _declared(manifest: dict[str, Any]) -> dict[str, Any]:
+    metadata = {
+        key: value for key, value in manifest.get("metadata", {}).items() if key not in SERVER_METADATA
+    }
+    rest = {
+        key: value
+        for key, value in manifest.items()
+        if key not in {"apiVersion", "kind", "status", "metadata"}
+    }
+    return {"metadata": metadata, **rest}
+
+
+def _paths(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict) and value:
+        for key, item in value.items():
+            yield from _paths(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item, f"{path}[]")
+    elif value is not None and value != {}:
+        yield path
+
+
+def _below(path: str, field: str) -> bool:
+    return path == field or path.startswith((f"{field}.", f"{field}["))
+
+
+def _reason(path: str, fields: dict[str, str]) -> str | None:
+    return next((reason for field, reason in fields.items() if _below(path, field)), None)
+
+
+def _known(kind: str, path: str) -> bool:
+    listed = WITHOUT_EFFECT.get(kind, {})
+    fields = (*EVERYWHERE, *CARRIED_OUT.get(kind, ()), *listed)
+    return "" in listed or any(_below(path, field) for field in fields)
+
+
+def _pod_values(spec: dict[str, Any]) -> Iterator[str]:
+    pod = spec.get("template", {}).get("spec", {})
+    containers = pod.get("containers", [])
+    if len(containers) != 1:
+        count = len(containers)
+        yield f"spec.template.spec.containers has {count} items; a pod here is one process: declare one."
+    for container in containers:
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            how = {"httpGet", "tcpSocket", "exec"} & container.get(probe, {}).keys()
+            if probe in container and len(how) != 1:
+                yield f"{probe} must name one of httpGet, tcpSocket and exec."
+        for variable in container.get("env", []):
+            field = variable.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath")
+            if field not in (None, "metadata.name", "metadata.namespace", "status.podIP"):
+                known = "metadata.name, metadata.namespace or status.podIP"
+                yield f"env {variable.get('name')}: fieldPath {field} is unknown; use {known}."
+
+
+def _deployment_values(spec: dict[str, Any]) -> Iterator[str]:
+    selector = spec.get("selector", {}).get("matchLabels", {})
+    labels = spec.get("template", {}).get("metadata", {}).get("labels", {})
+    if not selector or selector.items() - labels.items():
+        labels_of = "spec.template.metadata.labels"
+        yield f"spec.selector.matchLabels {json.dumps(selector)} must name labels of {labels_of}."
+    if spec.get("template", {}).get("spec", {}).get("restartPolicy", "Always") != "Always":
+        yield "spec.template.spec.restartPolicy of a Deployment must be Always."
+    if not 0 <= spec.get("replicas", 1) <= 100:
+        yield f"spec.replicas is {spec['replicas']}; this one machine runs between 0 and 100."
+
+
+def _job_values(spec: dict[str, Any]) -> Iterator[str]:
+    if spec.get("template", {}).get("spec", {}).get("restartPolicy") != "Never":
+        yield "spec.template.spec.restartPolicy of a Job must be Never; a new pod follows a failed one."
+    for field in ("completions", "parallelism"):
+        if spec.get(field, 1) != 1:
+            yield f"spec.{field} is {spec[field]}; a Job here runs one pod at a time to one completion."
+    for rule in spec.get("podFailurePolicy", {}).get("rules", []):
+        if rule.get("action") not in ("FailJob", "Ignore", "Count"):
+            yield f"podFailurePolicy action {rule.get('action')} is unknown; use FailJob, Ignore or Count."
+        codes = rule.get("onExitCodes")
+        if codes and (codes.get("operator") not in ("In", "NotIn") or not codes.get("values")):
+            yield "podFailurePolicy onExitCodes needs an operator In or NotIn and values."
+
+
+def _service_values(spec: dict[str, Any]) -> Iterator[str]:
+    if spec.get("type", "ClusterIP") != "ClusterIP":
+        yield f"spec.type is {spec['type']}; only ClusterIP exists here: the gateway is the way in."
+    if any(port.get("protocol", "TCP") != "TCP" for port in spec.get("ports", [])):
+        yield "spec.ports[].protocol must be TCP."
+
+
+def _gateway_values(spec: dict[str, Any]) -> Iterator[str]:
+    if spec.get("selector", {}).get("istio") != "ingressgateway":
+        yield "spec.selector must be `istio: ingressgateway`, the one gateway of this machine."
+    for server in spec.get("servers", []):
+        port = server.get("port", {})
+        if port.get("number") != 80 or port.get("protocol") != "HTTP":
+            yield f"spec.servers[].port is {json.dumps(port)}; only number 80 with protocol HTTP exists here."
+
+
+def _route_values(spec: dict[str, Any]) -> Iterator[str]:
+    for field in ("hosts", "gateways", "http"):
+        if not spec.get(field):
+            yield f"spec.{field} is missing or empty."
+    for number, http in enumerate(spec.get("http", [])):
+        label = f"spec.http[{number}]"
+        routes = http.get("route", [])
+        weights = [route.get("weight", 100 if len(routes) == 1 else 0) for route in routes]
+        if sum(weights) != 100 or min(weights, default=-1) < 0:
+            yield f"{label} has the weights {weights}; they must not be negative and must sum to 100."
+        if any("number" not in route.get("destination", {}).get("port", {}) for route in routes):
+            yield f"{label}: each destination needs port.number."
+        for match in http.get("match", []):
+            for name, how in match.get("headers", {}).items():
+                if list(how) != ["exact"]:
+                    yield f"{label}: header {name} is matched by {', '.join(how)}; only exact is carried out."
+            if match.get("uri", {}).keys() not in (set(), {"exact"}, {"prefix"}):
+                how = ", ".join(match["uri"])
+                yield f"{label}: uri is matched by {how}; only exact or prefix is carried out."
+
+
+VALUES = {
+    "Deployment": (_pod_values, _deployment_values),
+    "Job": (_pod_values, _job_values),
+    "Service": (_service_values,),
+    "Gateway": (_gateway_values,),
+    "VirtualService": (_route_values,),
+}

@@ -1,0 +1,209 @@
+"""A whole platform for a test: a copy of the checkout, a folder of its own, a port of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PARTS = [
+    "Pulumi.yaml",
+    "Pulumi.dev.yaml",
+    "__main__.py",
+    "components",
+    "local",
+    "models",
+    "release",
+    "serving",
+]
+PARTS += [".dockerignore"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Finished:
+    """How a command ended, and all that it said."""
+
+    status: int
+    text: str
+
+
+@dataclass
+class Platform:
+    """One copy of the checkout with an embedded platform; commands run in it as a person would run them."""
+
+    checkout: Path
+    home: Path
+    port: int
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        own = {"TTS_HOME": str(self.home), "TTS_GATEWAY_PORT": str(self.port), "PYTHONUNBUFFERED": "1"}
+        clean = {key: value for key, value in os.environ.items() if key not in ("KUBECONFIG", "PYTHONPATH")}
+        return clean | own | self.extra
+
+    def start(self, *words: str, log: Path | None = None) -> subprocess.Popen[str]:
+        out = log.open("w") if log else subprocess.PIPE
+        return subprocess.Popen(
+            [sys.executable, "-m", "local", *words],
+            cwd=self.checkout,
+            env=self.environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *words: str, timeout: float = 240) -> Finished:
+        process = self.start(*words)
+        try:
+            text, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            text, _ = process.communicate()
+            raise AssertionError(f"{words} did not end within {timeout} s:\n{text}") from None
+        return Finished(process.returncode, text)
+
+    def up(self, *words: str, stack: str = "dev", timeout: float = 240) -> Finished:
+        return self.run("up", "--stack", stack, *words, timeout=timeout)
+
+    def configure(self, stack: str = "dev", **values: Any) -> None:
+        """Edit the stack's config; a value of None takes the key away."""
+        path = self.checkout / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text()) if path.exists() else {"config": {}}
+        for key, value in values.items():
+            if value is None:
+                document["config"].pop(f"tts:{key}", None)
+            else:
+                document["config"][f"tts:{key}"] = value
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def edit(self, relative: str, old: str, new: str) -> None:
+        path = self.checkout / relative
+        text = path.read_text()
+        assert old in text, f"{relative} has no {old!r} any more: the test must follow the code"
+        path.write_text(text.replace(old, new, 1))
+
+    def restore(self, relative: str) -> None:
+        shutil.copy(CHECKOUT / relative, self.checkout / relative)
+
+    def speak(self, text: str = "Good morning.", timeout: float = 30, **headers: str) -> requests.Response:
+        return requests.post(
+            f"{self.url}/v1/audio/speech",
+            json={"model": "tts", "input": text, "voice": "heart", "response_format": "wav"},
+            headers=headers,
+            timeout=timeout,
+        )
+
+    def live_version(self) -> str:
+        return requests.get(f"{self.url}/version", timeout=10).json()["version"]
+
+    def processes(self) -> list[str]:
+        """Command lines of all processes that belong to this platform's folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                where = (entry / "cwd").readlink()
+            except OSError:
+                continue
+            if str(self.home) in line or str(where).startswith(str(self.home)):
+                found.append(f"{entry.name} {line}")
+        return found
+
+
+def make_platform(folder: Path) -> Platform:
+    checkout = folder / "checkout"
+    checkout.mkdir(parents=True)
+    for part in PARTS:
+        source = CHECKOUT / part
+        if source.is_dir():
+            shutil.copytree(source, checkout / part, ignore=shutil.ignore_patterns("__pycache__"))
+        elif source.exists():
+            shutil.copy(source, checkout / part)
+    platform = Platform(checkout=checkout, home=folder / "home", port=free_port())
+    platform.configure(
+        modelVersion="1.0.0",
+        gatewayAddress=platform.url,
+        rollout={"steps": [25, 100], "holdSeconds": 1, "readySeconds": 60},
+    )
+    return platform
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """A platform that serves version 1.0.0; whatever a test leaves on it, the end takes away."""
+    made = make_platform(tmp_path_factory.mktemp("platform"))
+    first = made.up()
+    assert first.status == 0, first.text
+    yield made
+    made.run("down", "--stack", "dev")
+    left = made.processes()
+    assert left == [], left
+
+
+class Traffic:
+    """Ordinary requests at a fixed rate, each checked to its last byte, for as long as the `with` block runs."""
+
+    def __init__(self, platform: Platform, *, per_second: float = 5.0) -> None:
+        self._platform = platform
+        self._pause = 1.0 / per_second
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.versions: list[str] = []
+        self.faults: list[str] = []
+        self.sent = 0
+
+    def __enter__(self) -> Traffic:
+        self._clock = threading.Thread(target=self._tick)
+        self._clock.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._clock.join()
+        for thread in self._threads:
+            thread.join()
+
+    def _tick(self) -> None:
+        while not self._stop.wait(self._pause):
+            thread = threading.Thread(target=self._one)
+            self.sent += 1
+            self._threads.append(thread)
+            thread.start()
+
+    def _one(self) -> None:
+        try:
+            answer = self._platform.speak("A short sentence, spoken on the way.")
+            seconds = (len(answer.content) - 44) / 2 / 24000
+            if answer.status_code != 200 or not 1.0 < seconds < 10.0:
+                self.faults.append(
+                    f"status {answer.status_code}, {seconds:.2f} s of audio: {answer.text[:200]!r}"
+                )
+            else:
+                self.versions.append(answer.headers["x-tts-version"])
+        except (requests.RequestException, KeyError) as error:
+            self.faults.append(repr(error))

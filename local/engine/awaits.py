@@ -9,7 +9,9 @@ from typing import Any
 
 from local.engine.cluster import Cluster, Manifest
 from local.engine.diagnosis import (
+    CRASHES,
     condition,
+    crash_loop,
     deadline_exceeded,
     deployment_ready,
     holds,
@@ -72,6 +74,8 @@ class Waiter:
                 raise self._failed(
                     f"{address} made no progress for {seconds} s (its progress deadline).", last
                 )
+            if crash_loop(self._pods(last)):
+                raise self._failed(f"{address} has a pod that crashed again after {CRASHES} restarts.", last)
             return None
 
         def told() -> str:

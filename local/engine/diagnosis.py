@@ -7,6 +7,9 @@ from typing import Any
 
 Object = Mapping[str, Any]
 
+CRASHES = 3
+"""Restarts after which a container that never got ready is given up, well before its progress deadline."""
+
 
 def condition(manifest: Object, name: str) -> Mapping[str, Any]:
     """Return the condition of that type, an empty mapping where there is none."""
@@ -39,6 +42,16 @@ def deadline_exceeded(deployment: Object) -> bool:
     status, metadata = deployment.get("status", {}), deployment.get("metadata", {})
     current = status.get("observedGeneration", 0) >= metadata.get("generation", 0)
     return current and progressing.get("reason") == "ProgressDeadlineExceeded"
+
+
+def crash_loop(pods: Iterable[Object]) -> bool:
+    """Whether a container ends again and again before it is ready: it will not get ready by waiting."""
+    return any(
+        container.get("restartCount", 0) >= CRASHES
+        and container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses") or []
+    )
 
 
 def why_not_ready(pods: Iterable[Object]) -> list[str]:

@@ -63,7 +63,8 @@ INSTALL_ORDER: tuple[Kind, ...] = (
     VIRTUAL_SERVICE,
 )
 
-_BY_NAME = {(kind.api_version, kind.name): kind for kind in INSTALL_ORDER}
+# Leases are made by release Jobs, not declared; `down` removes them all the same.
+_BY_NAME = {(kind.api_version, kind.name): kind for kind in (*INSTALL_ORDER, LEASE)}
 
 
 def kind_of(manifest: Mapping[str, Any]) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,11 +150,11 @@ def _tell_success(
     target: Target, config: StackConfig, objects: Objects, outputs: dict[str, Any], platform: Platform
 ) -> None:
     report = objects.report
-    for sentence in platform.without_effect(objects.applied):
-        report.say(f"Without effect here: {sentence}")
     changed = _summary(objects)
+    if changed:
+        _tell_without_effect(platform.without_effect(objects.applied), report)
     report.say(f"{changed}." if changed else "Nothing changed: the stack is as its config says.")
-    for name, value in outputs.items():
+    for name, value in sorted(outputs.items()):
         if name != "url" and isinstance(value, str | int | float):
             report.say(f"  {name}: {value}")
     url = platform.url(str(outputs.get("url", "")))
@@ -166,6 +167,15 @@ def _tell_success(
             f"Try: curl -s {url}/v1/audio/speech -H 'Content-Type: application/json' -d '{speech}' -o out.wav"
         )
     report.say(f"Done in {report.seconds:.1f} s.")
+
+
+def _tell_without_effect(sentences: Sequence[str], report: Report) -> None:
+    """What the platform accepts and does not carry out, in one paragraph; each reason stands in its list."""
+    if not sentences:
+        return
+    names = "; ".join(sentence.partition(" has no effect here")[0] for sentence in sentences)
+    report.say("Accepted without effect on this machine (the reasons are in local/node/supported.py):")
+    report.say(textwrap.fill(f"{names}.", width=108, initial_indent="  ", subsequent_indent="  "))
 
 
 def _tell_failure(

@@ -166,7 +166,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 
 class Traffic:
-    """Ordinary requests at a fixed rate, each checked to its last byte, for as long as the `with` block runs."""
+    """Ordinary requests at a fixed rate, each checked to its last byte, while the `with` block runs."""
 
     def __init__(self, platform: Platform, *, per_second: float = 5.0) -> None:
         self._platform = platform

@@ -36,7 +36,8 @@ class Stage:
         self.kubeconfig = kubeconfig(folder, ports["api"])
         for revision in (V1, V2):
             ready = {"conditions": [{"type": "Ready", "status": "True"}], "podIP": "127.0.0.1"}
-            metadata = {"name": f"{revision}-0", "labels": {"tts/revision": revision, COMPONENT: "model-server"}}
+            labels = {"tts/revision": revision, COMPONENT: "model-server"}
+            metadata = {"name": f"{revision}-0", "labels": labels}
             api.put(f"{PODS}/{revision}-0", {"metadata": metadata, "status": ready})
             spec, status = {"replicas": 1}, {"readyReplicas": 1}
             api.put(
@@ -94,6 +95,8 @@ def staged(folder, *, level=0.1, route_level=0.1):
             "gateway": stack.enter_context(serve(voice(routed, asked, level=route_level))),
         }
         yield Stage(folder, api, ports, asked)
+
+
 COMPONENT = "app.kubernetes.io/component"
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from local.engine.config import write_version
 from local.engine.platform import Platform
 from local.engine.report import Report
-from local.engine.update import Target, down, preview, up
+from local.engine.target import Target
+from local.engine.update import down, preview, up
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
 

@@ -15,7 +15,8 @@ from local.engine.objects import STACK_LABEL
 from local.engine.platform import Platform
 from local.engine.report import Report
 from local.engine.route import OWNER, shares
-from local.engine.update import NAME_LABEL, PART_OF, Target
+from local.engine.target import Target
+from local.engine.update import NAME_LABEL, PART_OF
 
 _ROUTE_MANAGER = "tts-release"
 
@@ -75,7 +76,7 @@ def _scope(cluster: Cluster, stack: str) -> tuple[str, str]:
 
 def _tell_route(cluster: Cluster, route: Manifest, platform: Platform, report: Report) -> None:
     metadata = route["metadata"]
-    owner = metadata.get("annotations", {}).get(OWNER, "")
+    owner = metadata.get("annotations", {}).get(OWNER, "").partition("/")[0]
     receipt = _receipt(cluster, metadata["namespace"], owner)
     url = platform.url("")
     report.say(f"Route {metadata['name']} in namespace {metadata['namespace']}{f', {url}' if url else ''}:")

@@ -91,7 +91,6 @@ class Objects:
     preview: bool
     stop: threading.Event = field(default_factory=threading.Event)
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
-    created: list[Address] = field(default_factory=list)
     applied: list[Manifest] = field(default_factory=list)
     pruning: bool = False
 
@@ -129,8 +128,6 @@ class Objects:
             live = self.cluster.apply(wanted.manifest, force=wanted.asks(_FORCE))
         except ClusterError as error:
             raise EngineError(self._refusal(wanted, error)) from error
-        if step.action is not Action.UPDATE:
-            self.created.append(wanted.address)
         if not wanted.asks(_SKIP_AWAIT) and not self._waiter.is_settled(live):
             self.report.step(".", f"{wanted.address}: {step.action.value}, now waits for it")
             live = self._waiter.settle(wanted.address, timeout=wanted.timeout)

@@ -32,12 +32,6 @@ def shares(route: Mapping[str, Any]) -> tuple[Share, ...]:
     return tuple(sorted(found, key=lambda share: -share.weight))
 
 
-def live_version(route: Mapping[str, Any]) -> str:
-    """Return the version that gets most of the traffic, empty where the route does not tell."""
-    found = shares(route)
-    return found[0].version if found else ""
-
-
 def _pins(http: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for entry in http:
         name = str(entry.get("name", ""))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from local.engine import config as stack_config
 from local.engine.cluster import Cluster, Manifest
 from local.engine.config import StackConfig
-from local.engine.errors import EngineError
 from local.engine.images import Builder, Images
 from local.engine.kinds import CONFIG_MAP, LEASE, NAMESPACE, VIRTUAL_SERVICE
 from local.engine.lock import hold
-from local.engine.objects import STACK_LABEL, Action, Objects
+from local.engine.objects import STACK_LABEL, Objects
+from local.engine.outcome import summary, tell_failure, tell_success
 from local.engine.platform import Platform
 from local.engine.report import Report
-from local.engine.route import live_version
+from local.engine.target import Target
 from local.errors import LocalError
 
 if TYPE_CHECKING:
@@ -26,15 +23,6 @@ if TYPE_CHECKING:
 
 PART_OF = "app.kubernetes.io/part-of=tts"
 NAME_LABEL = "app.kubernetes.io/name"
-
-
-@dataclass(frozen=True)
-class Target:
-    """Which stack of which checkout, and the values that override its config this once."""
-
-    root: Path
-    stack: str
-    overrides: tuple[str, ...] = ()
 
 
 def up(target: Target, platform: Platform, report: Report) -> bool:
@@ -49,14 +37,14 @@ def up(target: Target, platform: Platform, report: Report) -> bool:
             _run(target, config, monitor, objects)
             objects.prune()
         except LocalError as error:
-            _tell_failure(error, monitor, objects, target, config)
+            tell_failure(monitor.failures or [error], objects, target, config)
             return False
         except KeyboardInterrupt:
             report.failure(
                 "Interrupted. What was begun goes on in the cluster, and the next `up` takes it up again."
             )
             return False
-        _tell_success(target, config, objects, monitor.outputs, platform)
+        tell_success(target, config, objects, monitor.outputs, platform)
         return True
 
 
@@ -78,7 +66,7 @@ def preview(target: Target, platform: Platform, report: Report) -> bool:
             report.failure(str(failure))
         return False
     objects.prune()
-    changed = _summary(objects)
+    changed = summary(objects)
     report.say(f"{changed}. Nothing was touched." if changed else "Nothing would change.")
     return True
 
@@ -143,79 +131,4 @@ def _run(target: Target, config: StackConfig, monitor: Monitor, objects: Objects
         monitor=monitor,
         log=EngineLog(objects.report),
         preview=objects.preview,
-    )
-
-
-def _tell_success(
-    target: Target, config: StackConfig, objects: Objects, outputs: dict[str, Any], platform: Platform
-) -> None:
-    report = objects.report
-    changed = _summary(objects)
-    if changed:
-        _tell_without_effect(platform.without_effect(objects.applied), report)
-    report.say(f"{changed}." if changed else "Nothing changed: the stack is as its config says.")
-    for name, value in sorted(outputs.items()):
-        if name != "url" and isinstance(value, str | int | float):
-            report.say(f"  {name}: {value}")
-    url = platform.url(str(outputs.get("url", "")))
-    version = outputs.get("modelVersion") or config.get("modelVersion")
-    if version:
-        report.say(f"{config.get('model', target.stack)} {version} is live{f' at {url}' if url else ''}.")
-    if url:
-        speech = '{"model": "tts", "input": "Good morning.", "voice": "heart", "response_format": "wav"}'
-        report.say(
-            f"Try: curl -s {url}/v1/audio/speech -H 'Content-Type: application/json' -d '{speech}' -o out.wav"
-        )
-    report.say(f"Done in {report.seconds:.1f} s.")
-
-
-def _tell_without_effect(sentences: Sequence[str], report: Report) -> None:
-    """What the platform accepts and does not carry out, in one paragraph; each reason stands in its list."""
-    if not sentences:
-        return
-    names = "; ".join(sentence.partition(" has no effect here")[0] for sentence in sentences)
-    report.say("Accepted without effect on this machine (the reasons are in local/node/supported.py):")
-    report.say(textwrap.fill(f"{names}.", width=108, initial_indent="  ", subsequent_indent="  "))
-
-
-def _tell_failure(
-    error: LocalError, monitor: Monitor, objects: Objects, target: Target, config: StackConfig
-) -> None:
-    report = objects.report
-    for failure in monitor.failures or [error]:
-        report.failure(str(failure))
-    if not objects.applied:
-        report.say("Nothing was changed.")
-        return
-    if objects.created:
-        names = ", ".join(str(address) for address in objects.created)
-        report.say(f"Made by this update, and left for you to look at until the next `up`: {names}.")
-    if not objects.pruning:
-        report.say("What the config no longer declares was not deleted.")
-    live = _live_version(objects)
-    if live and live != config.get("modelVersion"):
-        report.say(f"Version {live} is live. To go back: make release STACK={target.stack} VERSION={live}")
-    elif live:
-        report.say(f"Version {live} is live. To go back: undo the edit, then make up STACK={target.stack}")
-    report.say(f"Failed after {report.seconds:.1f} s.")
-
-
-def _live_version(objects: Objects) -> str:
-    try:
-        routes = [found for found in objects.owned() if found["kind"] == VIRTUAL_SERVICE.name]
-    except EngineError:
-        return ""
-    return next((version for version in map(live_version, routes) if version), "")
-
-
-def _summary(objects: Objects) -> str:
-    words = {action: action.value for action in Action}
-    if objects.preview:
-        words = {action: f"to {action.name.lower()}" for action in Action}
-        words[Action.UNCHANGED] = Action.UNCHANGED.value
-    parts = [f"{count} {words[action]}" for action, count in objects.counts.items() if count]
-    return (
-        ", ".join(parts)
-        if any(objects.counts[action] for action in Action if action is not Action.UNCHANGED)
-        else ""
     )

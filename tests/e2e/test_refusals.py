@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import pytest
 from tests.e2e.conftest import Platform, Traffic
 
 ENGINE = "serving/engines/hibari/engine.py"
+REVERTS = "To go back: make release VERSION=1.0.0"
 SPOKEN = "yield np.clip(samples, -1.0, 1.0)"
 LOADED = "self._hibari = Hibari("
 
@@ -87,7 +89,7 @@ EDITED = [ENGINE, "serving/audio.py", "serving/app.py", "models/hibari/1.1.0.yam
 def mend(platform: Platform) -> None:
     for relative in EDITED:
         platform.restore(relative)
-    platform.configure(modelVersion="1.0.0", registry="local.tts")
+    platform.configure(modelVersion="1.0.0", registry="local.tts", timeouts=None)
 
 
 @pytest.mark.parametrize("refusal", AT_ONCE, ids=lambda refusal: refusal.name)
@@ -122,8 +124,8 @@ def test_a_bad_candidate_is_refused_and_the_revert_cleans_up(platform: Platform,
     assert "Traceback" not in done.text
     assert traffic.faults == []
     assert set(traffic.versions) == {"1.0.0"}, "the bad candidate never got traffic"
-    assert "hibari-1-1-0-" in done.text.partition("remain")[2], "what remains is named:\n" + done.text
-    assert "make release VERSION=1.0.0" in done.text, "the line that reverts is printed:\n" + done.text
+    assert re.search(r"Pod hibari-1-1-0-\S+ remains", done.text), "what remains is named:\n" + done.text
+    assert REVERTS in done.text, "the line that reverts is printed:\n" + done.text
 
     reverted = platform.up()
     assert reverted.status == 0, reverted.text
@@ -132,7 +134,7 @@ def test_a_bad_candidate_is_refused_and_the_revert_cleans_up(platform: Platform,
 
 
 def test_a_candidate_that_never_gets_ready_is_refused_in_its_budget(platform: Platform) -> None:
-    platform.configure(modelVersion="1.1.0")
+    platform.configure(modelVersion="1.1.0", timeouts={"nodeSeconds": 0, "pullSeconds": 1})
     platform.edit(ENGINE, LOADED, "__import__('time').sleep(3600)\n        " + LOADED)
     try:
         with Traffic(platform, per_second=2) as traffic:
@@ -141,7 +143,7 @@ def test_a_candidate_that_never_gets_ready_is_refused_in_its_budget(platform: Pl
         mend(platform)
     assert done.status != 0
     assert "ready" in done.text
-    assert "make release VERSION=1.0.0" in done.text
+    assert REVERTS in done.text
     assert traffic.faults == []
     assert set(traffic.versions) == {"1.0.0"}
     reverted = platform.up()

@@ -13,7 +13,8 @@ import pytest
 from local.engine import platform as platforms
 from local.engine.platform import Platform
 from local.engine.report import Report
-from local.engine.update import Target, down, preview, up
+from local.engine.target import Target
+from local.engine.update import down, preview, up
 from local.home import Home
 from local.images.errors import UnknownImageError
 from local.images.values import ImageBuild

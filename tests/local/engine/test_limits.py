@@ -50,10 +50,13 @@ def test_a_registry_is_looked_up(stack: Stack, monkeypatch: pytest.MonkeyPatch) 
 def test_accepted_fields_without_effect_are_said_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(stack.platform), "embedded", True)
     monkeypatch.setattr(type(stack.platform), "start", lambda *_: None)
-    monkeypatch.setattr(supported, "without_effect", lambda manifest: [f"{manifest['kind']}: no limits."])
+    monkeypatch.setattr(supported, "without_effect", lambda _: ["ConfigMap data has no effect here: no."])
     stack.program('config_map("a")\nconfig_map("b")')
     assert stack.up(), stack.text
-    assert stack.text.count("Without effect here: ConfigMap: no limits.") == 1
+    assert stack.text.count("Accepted without effect on this machine") == 1
+    assert stack.text.count("  ConfigMap data.") == 1
+    assert stack.up(), stack.text
+    assert "Accepted without effect" not in stack.text, "not said when nothing changes"
 
 
 def test_a_namespace_with_objects_of_another_stack_stays(stack: Stack) -> None:

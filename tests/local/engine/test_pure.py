@@ -9,7 +9,7 @@ from local.engine import diff
 from local.engine.errors import EngineError
 from local.engine.monitor import seconds_of
 from local.engine.properties import UNKNOWN, from_struct, has_unknown, to_struct
-from local.engine.route import Share, live_version, shares
+from local.engine.route import Share, shares
 
 
 def test_differences_are_paths_with_old_and_new() -> None:
@@ -78,8 +78,8 @@ def test_the_live_route_tells_who_gets_what() -> None:
     ]
     route = {"spec": {"http": http}}
     assert shares(route) == (Share("new", "1.1.0", 90), Share("old", "1.0.0", 10))
-    assert live_version(route) == "1.1.0"
-    assert live_version({}) == ""
+    assert shares(route)[0].version == "1.1.0"
+    assert shares({}) == ()
 
 
 def test_the_protocols_constant_is_the_sdks() -> None:

@@ -86,11 +86,15 @@ def test_nothing_is_pruned_after_a_failure_and_the_way_back_is_said(stack: Stack
     stack.program("""
         version = pulumi.Config().require("modelVersion")
         slug = version.replace(".", "-")
-        release = job(f"release-{slug}", depends_on=[deployment(f"server-{slug}")])
+        release = job(f"release-{slug}", depends_on=[deployment(f"hibari-{slug}-abcdef")])
         route("hibari", version, depends_on=[release])
     """)
     assert stack.up(), stack.text
     stack.api.behave["release-1-1-0"] = fake_api.failed
+    for name in ("hibari-1-0-0-abcdef", "hibari-1-1-0-abcdef"):
+        metadata = {"name": f"{name}-x", "namespace": "tts", "labels": {"app": name}}
+        status = {"conditions": [{"type": "Ready", "status": "True"}]}
+        stack.api.add("pods", {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status})
     stack.api.add(
         "pods",
         {
@@ -110,19 +114,17 @@ def test_nothing_is_pruned_after_a_failure_and_the_way_back_is_said(stack: Stack
     )
     stack.api.pod_logs["p"] = "the gate begins\nthe gate ends\n"
     assert not stack.up("modelVersion=1.1.0")
-    assert "DELETE Deployment server-1-0-0" not in stack.api.log
+    assert "DELETE Deployment hibari-1-0-0-abcdef" not in stack.api.log
     assert "APPLY VirtualService hibari" not in stack.api.log
     assert stack.text.count("Too quiet: -60 dBFS.") == 1
     assert stack.text.count("the gate begins") == 1
-    assert "make release STACK=dev VERSION=1.0.0" in stack.text
-    assert (
-        "left for you to look at until the next `up`: Deployment server-1-1-0, Job release-1-1-0"
-        in stack.text
-    )
+    assert "To go back: make release VERSION=1.0.0 STACK=dev" in stack.text
+    assert "Pod hibari-1-1-0-abcdef-x remains until the next `up`: ready, without traffic." in stack.text
+    assert "Pod hibari-1-0-0-abcdef-x remains" not in stack.text, "it serves"
     assert "was not deleted" in stack.text
     assert "Traceback" not in stack.text
     assert stack.up(), "the old version's `up` heals"
-    assert stack.api.names("deployments") == {"server-1-0-0"}
+    assert stack.api.names("deployments") == {"hibari-1-0-0-abcdef"}
 
 
 def test_a_failed_job_is_replaced_and_a_running_one_adopted(stack: Stack) -> None:

@@ -10,8 +10,6 @@ UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
 LOCKS := requirements local/requirements release/requirements serving/engines/hibari/requirements \
          serving/engines/hibari/build-requirements tests/requirements
 
-export PYTHONDONTWRITEBYTECODE := 1
-
 .DEFAULT_GOAL := help
 .PHONY: help demo up release preview status logs down test test-cluster test-matrix format lint types lock clean
 
@@ -67,7 +65,7 @@ lock: $(VENV)/.local  ## Write the requirements.txt files anew from their .in fi
 	  --generate-hashes --no-header --no-annotate $$name.in --output-file $$name.txt || exit 1; done
 
 clean: ## Remove the environment and, after `make down`, the embedded platform's folder
-	@if [ -e .tts/node.pid ]; then echo "Run 'make down' first: the embedded platform still runs." >&2; exit 1; fi
+	@if [ -e .tts/node/daemon.json ]; then echo "Run 'make down' first: the embedded platform still runs." >&2; exit 1; fi
 	@rm -rf $(VENV) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # uv comes first and by pip, at the version that local/requirements.in pins; it installs all else, checked by hash.

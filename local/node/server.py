@@ -36,7 +36,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 async def serve(home: Home, resolve: Callable[[str], Image]) -> None:
-    """Run the node until SIGTERM or SIGINT; `resolve` finds images by reference."""
+    """Run the node until SIGTERM, SIGINT or the loss of its folder; `resolve` finds images by reference."""
     folder = state.folder(home)
     records = folder / "processes"
     records.mkdir(parents=True, exist_ok=True)
@@ -66,15 +66,17 @@ async def serve(home: Home, resolve: Callable[[str], Image]) -> None:
             ("envoy", envoy.keep_running()),
             ("gateway", gateway.run()),
             ("stop", stopping.wait()),
+            ("folder", _folder_gone(home)),
         )
     }
     try:
         await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
         for name, task in tasks.items():
-            if name != "stop" and task.done():
+            if name not in ("stop", "folder") and task.done():
                 task.result()
     finally:
-        tasks["controllers"].cancel()
+        for name in ("controllers", "folder", "stop"):
+            tasks[name].cancel()
         await pods.shut_down()
         for name in ("gateway", "envoy"):
             tasks[name].cancel()
@@ -82,6 +84,12 @@ async def serve(home: Home, resolve: Callable[[str], Image]) -> None:
         server.should_exit = True
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         store.close()
+
+
+async def _folder_gone(home: Home) -> None:
+    """Return once the home is gone: a checkout that was deleted must leave no process and no open port."""
+    while state.folder(home).is_dir():
+        await asyncio.sleep(1.0)
 
 
 def _listener(home: Home) -> tuple[socket.socket, str]:

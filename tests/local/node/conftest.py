@@ -70,4 +70,4 @@ def own_home() -> Iterator[Home]:
         yield home
     finally:
         daemon.stop(home)
-        shutil.rmtree(home.root)
+        shutil.rmtree(home.root, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from dataclasses import replace
@@ -63,6 +64,20 @@ def test_a_killed_daemon_leaves_no_process_and_comes_back_with_everything(own_ho
     assert ("127.0.0.1", port) not in open_ports
     assert ("127.0.0.1", own_home.gateway_port) not in open_ports
     assert (address, 8080) not in open_ports
+
+
+def test_a_deleted_home_leaves_no_process_and_no_open_port(own_home: Home) -> None:
+    daemon.ensure_running(own_home)
+    client = Client(own_home)
+    client.declare(gateway(), deployment("web", readinessProbe=ready_probe()), service("web"))
+    eventually(lambda: client.available("web"))
+    pid = state.daemon_pid(own_home) or 0
+    sessions = [int(record.name) for record in (state.folder(own_home) / "processes").iterdir()]
+    shutil.rmtree(own_home.root)
+    eventually(lambda: procfs.start_time(pid) is None)
+    eventually(lambda: not any(procfs.session_members(session) for session in sessions))
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", own_home.gateway_port)) != 0
 
 
 def test_envoy_is_started_again_when_it_dies(client: Client) -> None:

@@ -96,7 +96,8 @@ def _listener(home: Home) -> tuple[socket.socket, str]:
     """The API's socket and token: those of the last start where they are free, so clients find them again."""
     known = state.credentials(home)
     token = known[1] if known else secrets.token_urlsafe(32)
-    listener = socket.socket()
+    # asyncio turns Nagle's delay off only where the protocol is named: without, each answer takes 40 ms more.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", known[0] if known else 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -35,6 +36,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def read_environment(pid: int) -> dict[str, str]:
+    """The environment that a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(pair.partition("=")[::2] for pair in pairs)
 
 
 @dataclass
@@ -132,6 +139,15 @@ class Platform:
                 continue
             if str(self.home) in line or str(where).startswith(str(self.home)):
                 found.append(f"{entry.name} {line}")
+        return found
+
+    def servers(self) -> list[str]:
+        """The revisions whose speech servers run here, one for each process: read from what each was told."""
+        found = []
+        for line in self.processes():
+            if "-m serving" in line:
+                environment = read_environment(int(line.split()[0]))
+                found.append(json.loads(Path(environment["TTS_CONFIG"]).read_text())["revision"])
         return found
 
 

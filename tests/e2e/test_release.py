@@ -63,7 +63,7 @@ def test_switch_and_back_under_traffic_drops_nothing(platform: Platform) -> None
         assert traffic.faults == []
         assert {old, version} == set(traffic.versions), "both versions answer while the weights move"
         assert platform.live_version() == version
-        left = [line for line in platform.processes() if f"hibari-{old.replace('.', '-')}-" in line]
+        left = [name for name in platform.servers() if name.startswith(f"hibari-{old.replace('.', '-')}-")]
         assert left == [], "the old revision's processes are gone"
 
 

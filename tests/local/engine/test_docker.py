@@ -13,7 +13,7 @@ from local.images.values import ImageBuild
 DOCKER = """#!/bin/sh
 echo "$@" >> {folder}/calls
 case "$1" in
-  build) for last; do :; done; echo "Step 1"; test -d "$last" || {{ echo "no such context"; exit 1; }};;
+  build) for last; do :; done; echo "Step 1"; echo; test -d "$last" || {{ echo "no such context"; exit 1; }};;
   push) touch {folder}/pushed;;
   pull) test -f {folder}/pushed || {{ echo "manifest unknown" >&2; exit 1; }};;
   image) echo "other/model@sha256:0000"; echo "registry:5000/model@sha256:abcd";;
@@ -40,8 +40,9 @@ def test_builds_pushes_and_reads_the_digest(folder: Path, monkeypatch: pytest.Mo
     assert builder.find(build(folder)) is None
     image = builder.build(build(folder), log=lines.append)
     assert image.ref("registry:5000/model:1.0.0-abc") == "registry:5000/model:1.0.0-abc@sha256:abcd"
-    assert "Step 1" in lines
+    assert lines == ["Step 1"]
     calls = (folder / "calls").read_text()
+    assert "push --quiet registry:5000/model:1.0.0-abc" in calls
     assert "build --network host --build-arg BASE=x y --tag registry:5000/model:1.0.0-abc --file" in calls
     assert builder.find(build(folder)) == image
     assert builder.resolve("registry:5000/model@sha256:ff").digest == "sha256:ff"

@@ -143,11 +143,10 @@ def route(name: str, host: str, weights: dict[str, int], pins: tuple[str, ...] =
             "name": f"pin-{pin}",
             "match": [{"headers": {"x-tts-version": {"exact": pin}}}],
             "route": [{"destination": destination(pin)}],
-            "timeout": "0s",
         }
         for pin in pins
     ]
     weighted = [{"destination": destination(to), "weight": weight} for to, weight in weights.items()]
-    http.append({"name": "weighted", "route": weighted, "timeout": "0s"})
+    http.append({"name": "weighted", "route": weighted})
     spec = {"hosts": [host], "gateways": ["gw"], "http": http}
     return {"apiVersion": ISTIO, "kind": "VirtualService", "metadata": {"name": name}, "spec": spec}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 
 import requests
 
@@ -170,3 +171,9 @@ def test_fields_without_effect_are_told() -> None:
     assert "securityContext has no effect here" in sentences[0]
     assert without_effect(deployment("silent")) == []
     assert "NetworkPolicy has no effect" in without_effect({"kind": "NetworkPolicy", "spec": {}})[0]
+
+
+def test_answers_on_a_kept_connection_come_at_once(client: Client) -> None:
+    client.declare(config_map("quick", {"a": "1"}))
+    answers = [client.session.get(client.url("ConfigMap", "quick")) for _ in range(21)]
+    assert statistics.median(answer.elapsed.total_seconds() for answer in answers[1:]) < 0.03

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from local.node import fields
 from local.node.controllers import job as jobs
 from local.node.gateway.config import gateway_config
+from local.node.supported import refusals
 from tests.local.node.platform_client import gateway, job, route, service
 
 AT = "2026-01-01T00:01:00Z"
@@ -90,3 +92,22 @@ def test_one_managers_last_apply_is_the_whole_object(first: dict[str, Any], seco
     for spec in (first, second, second):
         live = fields.apply(live, {"spec": spec}, manager="m", force=False, time=AT)
     assert fields.leaves(fields.declared(live)) == fields.leaves({"spec": second})
+
+
+@pytest.mark.parametrize("duration", ["0s", "0.5ms", "10", "", 10, "soon"])
+def test_a_duration_that_istio_refuses_is_refused_here(duration: Any) -> None:
+    declared = route("r", "*", {"a": 100})
+    declared["spec"]["http"][0]["timeout"] = duration
+    (sentence,) = refusals(declared)
+    assert "spec.http[0].timeout" in sentence
+    assert "at least 1ms" in sentence
+    declared["spec"]["http"][0] |= {"timeout": "1s", "retries": {"perTryTimeout": duration}}
+    (sentence,) = refusals(declared)
+    assert "spec.http[0].retries.perTryTimeout" in sentence
+
+
+@pytest.mark.parametrize("duration", ["1ms", "0.5s", "1h30m", "90s"])
+def test_a_duration_of_istio_is_taken(duration: str) -> None:
+    declared = route("r", "*", {"a": 100})
+    declared["spec"]["http"][0]["timeout"] = duration
+    assert refusals(declared) == []

@@ -1,0 +1,149 @@
+"""What the embedded platform's API shows while a test runs: the route, who serves, and which release ran."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import requests
+import yaml
+
+NAMESPACE, NAME = "tts", "hibari"
+REVISION = "tts/revision"
+GROUPS = {
+    "configmaps": "/api/v1",
+    "pods": "/api/v1",
+    "services": "/api/v1",
+    "deployments": "/apis/apps/v1",
+    "jobs": "/apis/batch/v1",
+    "leases": "/apis/coordination.k8s.io/v1",
+    "virtualservices": "/apis/networking.istio.io/v1",
+    "destinationrules": "/apis/networking.istio.io/v1",
+    "poddisruptionbudgets": "/apis/policy/v1",
+}
+Object = dict[str, Any]
+
+
+class Api:
+    """Reads one namespace of an embedded platform, by its kubeconfig."""
+
+    def __init__(self, home: Path) -> None:
+        kubeconfig = yaml.safe_load((home / "kubeconfig").read_text())
+        self._server = kubeconfig["clusters"][0]["cluster"]["server"]
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {kubeconfig['users'][0]['user']['token']}"
+
+    def get(self, plural: str, name: str) -> Object | None:
+        answer = self._ask(plural, f"/{name}")
+        if answer.status_code == 404:
+            return None
+        answer.raise_for_status()
+        return answer.json()
+
+    def all(self, plural: str, labels: str = "") -> list[Object]:
+        answer = self._ask(plural, "", labelSelector=labels)
+        answer.raise_for_status()
+        return answer.json()["items"]
+
+    def route(self) -> Object:
+        found = self.get("virtualservices", NAME)
+        assert found is not None, "there is no route"
+        return found
+
+    def job(self) -> Object:
+        """The release's Job: there is never more than one."""
+        (job,) = self.all("jobs")
+        return job
+
+    def of_revision(self, revision: str) -> list[str]:
+        """All that carries a revision's label."""
+        return [
+            f"{plural}/{found['metadata']['name']}"
+            for plural in GROUPS
+            for found in self.all(plural, f"{REVISION}={revision}")
+        ]
+
+    def _ask(self, plural: str, rest: str, **query: str) -> requests.Response:
+        url = f"{self._server}{GROUPS[plural]}/namespaces/{NAMESPACE}/{plural}{rest}"
+        return self._session.get(url, params=query, timeout=10)
+
+
+def weights(route: Object) -> dict[str, int]:
+    """The percent that each revision gets, as the weighted entry of a VirtualService says it."""
+    (weighted,) = [entry for entry in route["spec"]["http"] if not entry.get("match")]
+    return {
+        item["destination"]["host"].partition(".")[0]: item.get("weight", 100) for item in weighted["route"]
+    }
+
+
+def ready(deployment: Object) -> int:
+    return deployment.get("status", {}).get("readyReplicas", 0)
+
+
+def condition(job: Object) -> str:
+    """`Complete`, `Failed`, or nothing while the Job is under way."""
+    found = [item["type"] for item in job.get("status", {}).get("conditions", []) if item["status"] == "True"]
+    return next((kind for kind in found if kind in ("Complete", "Failed")), "")
+
+
+def document(api: Api, name: str, key: str) -> Object:
+    """A JSON document kept in a ConfigMap."""
+    found = api.get("configmaps", name)
+    assert found is not None, f"there is no ConfigMap {name}"
+    return json.loads(found["data"][key])
+
+
+def faults_of(shares: dict[str, int], serving: dict[str, int]) -> list[str]:
+    """What is wrong with a route that gives these percents, while revisions have so many ready replicas."""
+    found = [] if sum(shares.values()) == 100 else [f"the weights {shares} do not sum to 100"]
+    without = [revision for revision, weight in shares.items() if weight and not serving.get(revision)]
+    return found + [
+        f"{revision} gets {shares[revision]} % and has no ready replica: {serving}" for revision in without
+    ]
+
+
+class RouteWatch:
+    """Looks at the route again and again while the `with` block runs: it must be whole at every look.
+
+    Whole: the weights sum to 100, and whoever has weight has a Deployment with ready replicas. What is read
+    in several requests is judged only when the route was the same before and after them.
+    """
+
+    def __init__(self, home: Path, *, pause: float = 0.05) -> None:
+        self._api = Api(home)
+        self._pause = pause
+        self._stop = threading.Event()
+        self.faults: list[str] = []
+        self.seen: list[dict[str, int]] = []
+        """The different weights, in the order in which they were seen."""
+        self.looks = 0
+
+    def __enter__(self) -> RouteWatch:
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._pause):
+            try:
+                self._look()
+            except (requests.RequestException, AssertionError, KeyError, ValueError) as error:
+                self.faults.append(repr(error))
+
+    def _look(self) -> None:
+        route = self._api.route()
+        serving = {found["metadata"]["name"]: ready(found) for found in self._api.all("deployments")}
+        again = self._api.route()
+        if route["metadata"]["resourceVersion"] != again["metadata"]["resourceVersion"]:
+            return
+        self.looks += 1
+        found = weights(route)
+        if not self.seen or self.seen[-1] != found:
+            self.seen.append(found)
+        self.faults += faults_of(found, serving)

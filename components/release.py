@@ -100,14 +100,14 @@ def _rules(settings: Settings) -> Manifest:
     route, lease = settings.name, f"{settings.name}-release"
     istio, leases = "networking.istio.io", "coordination.k8s.io"
     return [
-        _rule("", "pods", ["get", "list", "watch"]),
-        _rule("apps", "deployments", ["get", "list", "watch"]),
+        _rule("", "pods", ["list"]),
+        _rule("apps", "deployments", ["get"]),
         _rule("batch", "jobs", ["get"]),
-        _rule("", "configmaps", ["get", "list", "create", "patch", "delete"]),
+        _rule("", "configmaps", ["list", "create", "patch", "delete"]),
         _rule(istio, "virtualservices", ["create"]),
-        _rule(istio, "virtualservices", ["get", "patch", "update", "delete"], only=route),
+        _rule(istio, "virtualservices", ["get", "patch", "delete"], only=route),
         _rule(leases, "leases", ["create"]),
-        _rule(leases, "leases", ["get", "patch", "update"], only=lease),
+        _rule(leases, "leases", ["get", "patch"], only=lease),
     ]
 
 

@@ -61,6 +61,7 @@ def service_host(settings: Settings, revision: str) -> str:
 def virtual_service(settings: Settings, revision: str) -> dict[str, Any]:
     """The route once the release is over: all traffic to `revision`, its version also reachable by header."""
     version = settings.entry.version
+    # No timeout: Istio's default is none, which a stream needs, and it refuses "0s" for it.
     destination = {"host": service_host(settings, revision), "port": {"number": 80}}
     return {
         "apiVersion": ISTIO,
@@ -80,12 +81,10 @@ def virtual_service(settings: Settings, revision: str) -> dict[str, Any]:
                     "name": f"pin-{version}",
                     "match": [{"headers": {"x-tts-version": {"exact": version}}}],
                     "route": [{"destination": destination}],
-                    "timeout": "0s",
                 },
                 {
                     "name": "weighted",
                     "route": [{"destination": destination, "weight": 100}],
-                    "timeout": "0s",
                 },
             ],
         },

@@ -35,7 +35,7 @@ def _command(options: argparse.Namespace, root: Path) -> int:
         from local.demo import run_demo
 
         return run_demo(options.stack)
-    target = Target(root, options.stack, tuple(options.config))
+    target = Target(root, options.stack, tuple(options.config), options.kubeconfig)
     platform, report = Platform(Home.from_environment(), options.kubeconfig), Report()
     if options.command == "status":
         from local.status import tell_status

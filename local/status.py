@@ -23,11 +23,11 @@ _ROUTE_MANAGER = "tts-release"
 
 def tell_status(target: Target, platform: Platform, report: Report) -> int:
     """Print the live route, who wrote it and when, the pods and the receipt; return the exit status."""
-    stack_config.stack_file(target.root, target.stack)
+    config = stack_config.load(target.root, target.stack, target.overrides)
     cluster = platform.running_cluster()
-    namespace, name = _scope(cluster, target.stack)
+    namespace, name = _scope(cluster, target.stack, platform.scope(config))
     if not name:
-        report.say(f"Stack {target.stack} has nothing here; `make up STACK={target.stack}` brings it up.")
+        report.say(f"Stack {target.stack} has nothing here; `make up {target.words}` brings it up.")
         return 1
     labels = f"{PART_OF},{NAME_LABEL}={name}"
     routes = cluster.find(VIRTUAL_SERVICE, labels=labels, namespace=namespace)
@@ -48,9 +48,9 @@ def tell_logs(
     target: Target, platform: Platform, report: Report, *, previous: bool, follow: bool, tail: int
 ) -> int:
     """Print the last `tail` lines of each pod's log, or follow them all; return the exit status."""
-    stack_config.stack_file(target.root, target.stack)
+    config = stack_config.load(target.root, target.stack, target.overrides)
     cluster = platform.running_cluster()
-    namespace, name = _scope(cluster, target.stack)
+    namespace, name = _scope(cluster, target.stack, platform.scope(config))
     pods = cluster.find(POD, labels=f"{PART_OF},{NAME_LABEL}={name}", namespace=namespace) if name else []
     if not pods:
         report.say(f"Stack {target.stack} has no pods here.")
@@ -64,10 +64,10 @@ def tell_logs(
     return 0
 
 
-def _scope(cluster: Cluster, stack: str) -> tuple[str, str]:
+def _scope(cluster: Cluster, stack: str, only: str | None) -> tuple[str, str]:
     """Return the namespace and the name of a stack's own objects and pods, empty when it has none."""
     for kind in (VIRTUAL_SERVICE, DEPLOYMENT, JOB):
-        for found in cluster.find(kind, labels=f"{STACK_LABEL}={stack}"):
+        for found in cluster.find(kind, labels=f"{STACK_LABEL}={stack}", namespace=only):
             metadata = found["metadata"]
             if NAME_LABEL in metadata["labels"]:
                 return metadata["namespace"], metadata["labels"][NAME_LABEL]

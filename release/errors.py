@@ -19,6 +19,11 @@ class ConflictError(ClusterError):
     """The object was changed, made or deleted since it was read."""
 
 
+class RejectedError(ClusterError):
+    """The API server, or an admission webhook, finds what was written invalid: repeating it changes
+    nothing."""
+
+
 class RouteMovedError(ReleaseError):
     """Someone else changed the route's destinations while the release was under way."""
 

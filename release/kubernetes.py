@@ -30,16 +30,15 @@ from lightkube.generic_resource import GenericNamespacedResource, create_api_inf
 from lightkube.types import PatchType
 
 from .cluster import Lease, LiveRoute, Order, Pod, Workload
-from .errors import ClusterError, ConflictError, SupersededError
+from .errors import ClusterError, ConflictError, RejectedError, SupersededError
 from .plan import Plan
 
 FIELD_MANAGER = "tts-release"
-RETRY_SECONDS = 90.0
-"""How long a call is repeated: an API server's restart takes less."""
+RETRY_SECONDS = 90.0  # how long a call is repeated: an API server's restart takes less
+INVALID = (400, 422)  # an admission webhook, the API server
 PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0)
 RECEIPTS_KEPT = 10
-CREATED = "tts/created"
-ENDED = "tts/ended"
+CREATED, ENDED = "tts/created", "tts/ended"
 
 T = TypeVar("T")
 
@@ -250,9 +249,8 @@ class Kubernetes:
                 if code == 409:
                     raise ConflictError(f"Could not {what}: {error}") from error
                 if code != 429 and code < 500:
-                    raise ClusterError(
-                        f"Could not {what}: the API server answered {code}: {error}."
-                    ) from error
+                    kind = RejectedError if code in INVALID else ClusterError
+                    raise kind(f"Could not {what}: the API server answered {code}: {error}.") from error
                 failure: Exception = error
             except httpx2.TransportError as error:
                 failure = error

@@ -19,6 +19,7 @@ from .errors import (
     ConflictError,
     LeaseLostError,
     RefusedError,
+    RejectedError,
     ReleaseError,
     RouteMovedError,
     SupersededError,
@@ -75,10 +76,9 @@ class Walk:
         try:
             return self._released()
         except RefusedError as refusal:
-            for sentence in refusal.sentences:
-                self._record.say(sentence)
-            title = f"{self._plan.target.version} ({self._plan.target.revision}) is refused."
-            return self._ended(REFUSED, "refused", (title, *refusal.sentences, self._restored()))
+            return self._refused(refusal.sentences)
+        except RejectedError as error:
+            return self._refused((str(error),))
         except TerminatedError:
             title = "The release was ended by SIGTERM and will be started again."
             return self._ended(TERMINATED, "terminated", (title, self._restored()))
@@ -88,6 +88,12 @@ class Walk:
             self._record.say(f"The release cannot go on: {error}")
             self._restored()
             raise
+
+    def _refused(self, reasons: tuple[str, ...]) -> Outcome:
+        for sentence in reasons:
+            self._record.say(sentence)
+        title = f"{self._plan.target.version} ({self._plan.target.revision}) is refused."
+        return self._ended(REFUSED, "refused", (title, *reasons, self._restored()))
 
     def _released(self) -> Outcome:
         target = self._plan.target

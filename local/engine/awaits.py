@@ -97,7 +97,9 @@ class Waiter:
                 return last
             if holds(last, "Failed"):
                 why = condition(last, "Failed")
-                said = termination_messages(pods) or [str(why.get("message") or why.get("reason") or "")]
+                # A pod that was started again has often failed for the same reason.
+                said = list(dict.fromkeys(termination_messages(pods)))
+                said = said or [str(why.get("message") or why.get("reason") or "")]
                 raise AwaitError("\n".join([f"{address} failed:", *said]))
             return None
 
@@ -116,6 +118,7 @@ class Waiter:
     ) -> Manifest:
         start = time.monotonic()
         tell_at = start + TELL_SECONDS
+        known: list[str] = []
         while True:
             done = check()
             if done is not None:
@@ -124,8 +127,10 @@ class Waiter:
             if now - start > timeout:
                 raise AwaitError("\n".join([f"{address} is not done after {timeout:g} s.", *why()]))
             if now >= tell_at:
-                self._report.step(".", f"{told()} ({now - start:.0f} s)", why())
-                tell_at = now + TELL_SECONDS * 2
+                reasons = why()
+                shown = reasons if reasons != known else []
+                self._report.step(".", f"{told()} ({now - start:.0f} s)", shown)
+                known, tell_at = reasons, now + TELL_SECONDS * 2
             if self._stop.wait(POLL_SECONDS):
                 raise StoppedError(f"The update stopped while it waited for {address}.")
 
@@ -155,14 +160,19 @@ class _Story:
         self._cluster = cluster
         self._report = report
         self._told: dict[str, int] = {}
+        self._ended: set[str] = set()
 
     def tell(self, pods: list[Manifest]) -> None:
         for pod in pods:
             if pod.get("status", {}).get("phase") in (None, "Pending"):
                 continue
             metadata = pod["metadata"]
+            if metadata["uid"] in self._ended:
+                continue
             lines = self._cluster.pod_log(metadata["namespace"], metadata["name"])
             done = self._told.get(metadata["uid"], 0)
             for line in lines[done:]:
                 self._report.step(".", f"  {line}")
             self._told[metadata["uid"]] = len(lines)
+            if pod["status"]["phase"] in ("Succeeded", "Failed"):
+                self._ended.add(metadata["uid"])

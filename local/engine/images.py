@@ -63,7 +63,9 @@ class Images:
         if image is None:
             began = self._report.seconds
             self._report.step(".", f"Image {name}: builds {', '.join(tags)}")
-            image = self._builder.build(build, log=lambda line: self._report.step(".", f"  {line.rstrip()}"))
+            image = self._builder.build(
+                build, log=lambda line: self._report.step(".", f"  {name}: {line.rstrip()}")
+            )
             self._tell(
                 Action.CREATE, f"Image {name}: built ({self._report.seconds - began:.1f} s), {image.digest}"
             )

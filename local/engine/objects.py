@@ -82,6 +82,7 @@ def stamped(manifest: Manifest, *, stack: str, urn: str) -> Manifest:
 class Objects:
     """The Kubernetes objects of one stack during one run; `cluster` is None when none runs yet.
 
+    `namespace` is the only one in which the stack's objects are looked for; None for all of them.
     Used from several threads: the program registers independent objects at the same time.
     """
 
@@ -89,6 +90,7 @@ class Objects:
     cluster: Cluster | None
     report: Report
     preview: bool
+    namespace: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     applied: list[Manifest] = field(default_factory=list)
@@ -104,7 +106,12 @@ class Objects:
         if self.cluster is None:
             return []
         selector = f"{STACK_LABEL}={self.stack}"
-        return [found for kind in INSTALL_ORDER for found in self.cluster.find(kind, labels=selector)]
+        found = [
+            item
+            for kind in INSTALL_ORDER
+            for item in self.cluster.find(kind, labels=selector, namespace=self.namespace)
+        ]
+        return [item for item in found if self._in_scope(item)]
 
     def bring(self, wanted: Wanted) -> Manifest:
         """Bring one object to what is declared and return it as it is then; a preview only tells.
@@ -198,6 +205,9 @@ class Objects:
                 self._waiter.gone(address, uid=live["metadata"]["uid"])
             return None
         return live
+
+    def _in_scope(self, found: Manifest) -> bool:
+        return found["kind"] != NAMESPACE.name or self.namespace in (None, found["metadata"]["name"])
 
     def _still_there(self, address: Address, old: Manifest) -> bool:
         assert self.cluster is not None

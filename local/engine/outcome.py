@@ -8,7 +8,7 @@ from typing import Any
 
 from local.engine.cluster import Manifest
 from local.engine.config import StackConfig
-from local.engine.diagnosis import holds, why_not_ready
+from local.engine.diagnosis import holds
 from local.engine.errors import EngineError
 from local.engine.kinds import DEPLOYMENT, POD, VIRTUAL_SERVICE
 from local.engine.objects import Action, Objects
@@ -65,15 +65,13 @@ def tell_failure(
     _tell_remains(objects, live)
     if live and live[0].version != config.get("modelVersion"):
         version = live[0].version
-        report.say(
-            f"Version {version} is live. To go back: make release VERSION={version} STACK={target.stack}"
-        )
+        report.say(f"Version {version} is live. To go back: make release VERSION={version} {target.words}")
     elif live:
         report.say(
-            f"Version {live[0].version} is live. To go back: undo the edit, then make up STACK={target.stack}"
+            f"Version {live[0].version} is live. To go back: undo the edit, then make up {target.words}"
         )
     else:
-        report.say(f"No version is live. To take all away: make down STACK={target.stack}")
+        report.say(f"No version is live. To take all away: make down {target.words}")
     report.say(f"Failed after {report.seconds:.1f} s.")
 
 
@@ -81,11 +79,8 @@ def _tell_remains(objects: Objects, live: Sequence[Share]) -> None:
     """The candidate's pods stay to be looked at; nothing that the config no longer declares was deleted."""
     serving = {share.revision for share in live}
     for pod in _candidate_pods(objects, serving):
-        phase = pod.get("status", {}).get("phase", "Pending")
-        state = "ready, without traffic" if holds(pod, "Ready") else phase
+        state = "ready, without traffic" if holds(pod, "Ready") else "not ready"
         objects.report.say(f"Pod {pod['metadata']['name']} remains until the next `up`: {state}.")
-        for sentence in why_not_ready([pod]):
-            objects.report.say(f"  {sentence}")
     if not objects.pruning:
         objects.report.say("What the config no longer declares was not deleted.")
 

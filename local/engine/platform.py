@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from local.engine.cluster import Cluster, Manifest
+from local.engine.config import StackConfig
 from local.engine.errors import EngineError
 from local.engine.images import Builder
 from local.engine.kinds import INSTALL_ORDER
@@ -67,6 +68,13 @@ class Platform:
         if cluster is None:
             raise EngineError("The embedded platform is not running; `make up` starts it.")
         return cluster
+
+    def scope(self, config: StackConfig) -> str | None:
+        """Return the one namespace in which a stack's objects are looked for; None for all of them.
+
+        On a cluster that people share, another person's stack of the same name lies in another namespace.
+        """
+        return None if self.embedded else config.get("namespace") or None
 
     def shared(self, stack: str) -> bool:
         """Whether another stack has objects on the platform."""

@@ -31,7 +31,13 @@ def up(target: Target, platform: Platform, report: Report) -> bool:
     with hold(platform.home.locks, target.stack):
         report.say(f"Updating stack {target.stack}.")
         platform.start(report)
-        objects = Objects(target.stack, platform.cluster(), report, preview=False)
+        objects = Objects(
+            target.stack,
+            platform.cluster(),
+            report,
+            preview=False,
+            namespace=platform.scope(config),
+        )
         monitor = _monitor(target, config, objects, platform.builder())
         try:
             _run(target, config, monitor, objects)
@@ -57,7 +63,7 @@ def preview(target: Target, platform: Platform, report: Report) -> bool:
         report.say(
             "The embedded platform is not running, so this compares with nothing: all is to be created."
         )
-    objects = Objects(target.stack, cluster, report, preview=True)
+    objects = Objects(target.stack, cluster, report, preview=True, namespace=platform.scope(config))
     monitor = _monitor(target, config, objects, platform.builder())
     try:
         _run(target, config, monitor, objects)
@@ -73,14 +79,14 @@ def preview(target: Target, platform: Platform, report: Report) -> bool:
 
 def down(target: Target, platform: Platform, report: Report) -> bool:
     """Delete all that the stack has, the route first; stop the platform when nothing else is left on it."""
-    stack_config.stack_file(target.root, target.stack)
+    config = stack_config.load(target.root, target.stack, target.overrides)
     with hold(platform.home.locks, target.stack):
         if not platform.exists:
             report.say(f"Stack {target.stack} has nothing on this machine.")
             return True
         platform.start(report)
         cluster = platform.cluster()
-        objects = Objects(target.stack, cluster, report, preview=False)
+        objects = Objects(target.stack, cluster, report, preview=False, namespace=platform.scope(config))
         owned = objects.owned()
         made = _made_by_releases(cluster, owned)
         routes = [found for found in made if found["kind"] == VIRTUAL_SERVICE.name]

@@ -58,7 +58,7 @@ class DockerBuilder:
             dockerfile.write_text(build.dockerfile)
             _run([*words, "--file", str(dockerfile), str(build.context)], log)
         for tag in build.tags:
-            _run(["docker", "push", tag], log)
+            _run(["docker", "push", "--quiet", tag], log)
         return self.resolve(build.tags[0])
 
     def resolve(self, ref: str) -> PushedImage:
@@ -101,6 +101,8 @@ def _run(words: list[str], log: Callable[[str], None]) -> None:
         with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
+                if not line.strip():
+                    continue
                 log(line.rstrip())
                 last = [*last[-19:], line.rstrip()]
     except FileNotFoundError as error:

@@ -48,12 +48,11 @@ def http_for(weights: Mapping[str, int]) -> route.Http:
             "name": f"pin-{VERSIONS[revision]}",
             "match": [{"headers": {"x-tts-version": {"exact": VERSIONS[revision]}}}],
             "route": [{"destination": to(revision)}],
-            "timeout": "0s",
         }
         for revision in sorted(weights)
     ]
     shares = [{"destination": to(name), "weight": weight} for name, weight in sorted(weights.items())]
-    return [*pins, {"name": "weighted", "route": shares, "timeout": "0s"}]
+    return [*pins, {"name": "weighted", "route": shares}]
 
 
 def virtual_service(weights: Mapping[str, int]) -> dict[str, Any]:

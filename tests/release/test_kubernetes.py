@@ -6,7 +6,7 @@ import pytest
 from lightkube.config.kubeconfig import KubeConfig
 
 from release.cluster import Order
-from release.errors import ClusterError, ConflictError, SupersededError
+from release.errors import ClusterError, ConflictError, RejectedError, SupersededError
 from release.kubernetes import RECEIPTS_KEPT, Kubernetes
 
 from .servers import Api, kubeconfig
@@ -155,6 +155,14 @@ def test_a_refusal_is_not_repeated(api, cluster):
     api.failures = [403]
     with pytest.raises(ClusterError, match="403"):
         cluster.read_route()
+    assert len(api.requests) == 1
+
+
+@pytest.mark.parametrize("code", [400, 422])
+def test_an_object_that_is_not_valid_is_told_apart(api, cluster, code):
+    api.failures = [code]
+    with pytest.raises(RejectedError, match=str(code)):
+        cluster.write_route(PLAN.route, resource_version=None)
     assert len(api.requests) == 1
 
 

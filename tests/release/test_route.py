@@ -50,11 +50,12 @@ def test_a_step_keeps_the_live_pin_of_the_same_version():
     live = http_for({V1: 100})
     declared = http_for({V2: 100})
     declared[0]["match"][0]["headers"]["x-tts-version"]["exact"] = "1.0.0"
+    declared[-1]["timeout"] = "30s"
     http = route.step_http(declared, route.parse(live), {host_of(V1): 90, host_of(V2): 10, host_of(V3): 0})
     parsed = route.parse(http)
     assert parsed.pins == {"1.0.0": host_of(V1)}
     assert parsed.weights == {host_of(V1): 90, host_of(V2): 10}
-    assert http[-1]["timeout"] == "0s"
+    assert http[-1]["timeout"] == "30s"
     assert "match" not in http[-1]
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from release import route
-from release.errors import ClusterError
+from release.errors import ClusterError, RejectedError
 from release.walk import FAILED, REFUSED, RELEASED, SUPERSEDED, TERMINATED
 
 from .simulation import NAMESPACE, V1, V2, V3, View, World, http_for, plan_for, run_job, serving
@@ -150,6 +150,35 @@ def test_a_candidate_that_stops_being_ready_gets_no_further_weight():
     outcome = run_job(world, plan_for(V2), hook=fall)
     assert outcome.code == REFUSED
     assert max(weights.get(V2, 0) for weights in world.history) == 10
+    assert world.weights() == {V1: 100}
+
+
+def test_a_route_that_the_cluster_finds_invalid_is_refused_at_once():
+    world = World()
+    world.start_job(FIRST, LATER)
+    world.deploy(V1)
+
+    def reject(when, what):
+        if (when, what) == ("before", "write route"):
+            raise RejectedError("Could not create the VirtualService voice: it is invalid.")
+
+    outcome = run_job(world, plan_for(V1, release=FIRST), hook=reject)
+    assert outcome.code == REFUSED
+    assert "it is invalid" in " ".join(outcome.sentences)
+    assert world.route is None
+
+
+def test_a_step_that_the_cluster_finds_invalid_restores_the_stable_route():
+    world = world_with_candidate()
+
+    def reject(when, what):
+        if (when, what) == ("before", "write route") and world.weights() == {V1: 50, V2: 50}:
+            world.history.append({})
+            if len([weights for weights in world.history if not weights]) == 1:
+                raise RejectedError("Could not apply the VirtualService voice: it is invalid.")
+
+    outcome = run_job(world, plan_for(V2), hook=reject)
+    assert outcome.code == REFUSED
     assert world.weights() == {V1: 100}
 
 

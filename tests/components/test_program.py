@@ -9,7 +9,7 @@ import pytest
 
 from components.settings import DEFAULT_GATEWAY_ADDRESS
 
-from .conftest import BASE_DIGEST, DIGEST, ROOT, RunProgram, entry, write_entry
+from .conftest import BASE_DIGEST, DIGEST, RunProgram, entry, write_entry
 
 
 def test_dev_declares_the_objects_of_the_contract(run_program: RunProgram) -> None:
@@ -304,7 +304,3 @@ def test_a_file_source_is_copied_into_the_build(run_program: RunProgram, checkou
     program = run_program("dev", {"tts:modelVersion": "1.2.0"})
     inline = program.find("docker-build:index:Image model-image").inputs["dockerfile"]["inline"]
     assert "COPY voices/voice.bin /artifacts/voices/voice.bin\n" in inline
-
-
-def test_the_dev_stack_keeps_its_version_on_a_line_of_its_own() -> None:
-    assert "  tts:modelVersion: 1.0.0\n" in (ROOT / "Pulumi.dev.yaml").read_text()

@@ -7,6 +7,8 @@ RUN := $(VENV)/bin/python
 LOCAL := $(RUN) -m local
 FLAGS = --stack $(STACK) $(if $(KUBECONFIG),--kubeconfig $(KUBECONFIG)) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
 UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
+# pulumi-aws is large: it is installed for stacks that declare a node group.
+NEEDS := $(VENV)/$(if $(shell grep -ls '^ *tts:nodeGroup:' Pulumi.$(STACK).yaml),.program,.local)
 LOCKS := requirements local/requirements release/requirements serving/engines/hibari/requirements \
          serving/engines/hibari/build-requirements tests/requirements
 
@@ -19,23 +21,23 @@ help:  ## List these commands
 demo: $(VENV)/.local  ## Two real releases on this machine, under traffic: ends with `dropped 0 of N`
 	@$(LOCAL) demo --stack $(STACK)
 
-up: $(VENV)/.local  ## Bring the stack to what its config says (STACK=dev, CONFIG="key=value ...")
+up: $(NEEDS)  ## Bring the stack to what its config says (STACK=dev, CONFIG="key=value ...")
 	@$(LOCAL) up $(FLAGS)
 
-release: $(VENV)/.local  ## Write VERSION into the stack's config and run `up`: make release VERSION=1.1.0
+release: $(NEEDS)  ## Write VERSION into the stack's config and run `up`: make release VERSION=1.1.0
 	@test -n "$(VERSION)" || { echo "Say which version: make release VERSION=1.1.0 (the versions are the files in models/)." >&2; exit 2; }
 	@$(LOCAL) release $(VERSION) $(FLAGS)
 
-preview: $(VENV)/.local  ## Show what `up` would change; touches nothing
+preview: $(NEEDS)  ## Show what `up` would change; touches nothing
 	@$(LOCAL) preview $(FLAGS)
 
-status: $(VENV)/.local  ## What is live, since when, by which release
+status: $(NEEDS)  ## What is live, since when, by which release
 	@$(LOCAL) status $(FLAGS)
 
-logs: $(VENV)/.local  ## The logs of the stack's pods
+logs: $(NEEDS)  ## The logs of the stack's pods
 	@$(LOCAL) logs $(FLAGS)
 
-down: $(VENV)/.local  ## Remove the stack; the embedded platform stops when nothing is left on it
+down: $(NEEDS)  ## Remove the stack; the embedded platform stops when nothing is left on it
 	@$(LOCAL) down $(FLAGS)
 
 test: $(VENV)/.tests  ## All checks that need no cluster: format, lint, types, layers, tests (under 15 minutes)
@@ -78,6 +80,10 @@ $(VENV)/.uv: local/requirements.in
 
 $(VENV)/.local: $(VENV)/.uv local/requirements.txt
 	@$(UV_PIP) -r local/requirements.txt
+	@touch $@
+
+$(VENV)/.program: $(VENV)/.local requirements.txt
+	@$(UV_PIP) -r requirements.txt
 	@touch $@
 
 $(VENV)/.tests: $(VENV)/.local tests/requirements.txt

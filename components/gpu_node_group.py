@@ -2,17 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import pulumi
+from pulumi_aws import ec2, eks, iam
 
 from components.settings import NodeGroup
-
-# By name and untyped: following all of pulumi-aws takes a type checker minutes and 8 GB.
-ec2: Any = import_module("pulumi_aws.ec2")
-eks: Any = import_module("pulumi_aws.eks")
-iam: Any = import_module("pulumi_aws.iam")
 
 _POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryReadOnly")
 

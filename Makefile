@@ -5,7 +5,10 @@ STACK ?= dev
 VENV := .venv
 RUN := $(VENV)/bin/python
 LOCAL := $(RUN) -m local
-FLAGS = --stack $(STACK) $(if $(KUBECONFIG),--kubeconfig $(KUBECONFIG)) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
+# Only a KUBECONFIG written on make's own command line counts: one that merely stands in the environment must not
+# turn `make up` into a change of somebody's cluster.
+CLUSTER = $(if $(filter command,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
+FLAGS = --stack $(STACK) $(CLUSTER) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
 UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
 # pulumi-aws is large: it is installed for stacks that declare a node group.
 NEEDS := $(VENV)/$(if $(shell grep -ls '^ *tts:nodeGroup:' Pulumi.$(STACK).yaml),.program,.local)

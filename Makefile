@@ -47,7 +47,7 @@ test: $(VENV)/.tests  ## All checks that need no cluster: format, lint, types, l
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo | tail -n 1
-	@$(RUN) -m pytest -m "not cluster and not matrix" $(PYTEST)
+	@$(RUN) -m pytest -m "not cluster and not matrix" --numprocesses 2 --dist loadfile $(PYTEST)
 
 test-cluster: $(VENV)/.tests  ## The tests on a real Kubernetes with Istio, named by KUBECONFIG and TTS_*
 	@if [ -z "$(KUBECONFIG)" ]; then echo "The cluster tests were not run: KUBECONFIG names no cluster."; \

@@ -7,19 +7,20 @@ RUN := $(VENV)/bin/python
 LOCAL := $(RUN) -m local
 # Only a KUBECONFIG written on make's own command line counts: one that merely stands in the environment must not
 # turn `make up` into a change of somebody's cluster.
-CLUSTER = $(if $(filter command,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
-FLAGS = --stack $(STACK) $(CLUSTER) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
+ELSEWHERE = $(if $(filter command,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
+FLAGS = --stack $(STACK) $(ELSEWHERE) $(if $(CONFIG),$(addprefix --config ,$(CONFIG)))
 UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
-# pulumi-aws is large: it is installed for stacks that declare a node group.
-NEEDS := $(VENV)/$(if $(shell grep -ls '^ *tts:nodeGroup:' Pulumi.$(STACK).yaml),.program,.local)
-LOCKS := requirements local/requirements release/requirements serving/engines/hibari/requirements \
+# pulumi-aws is large: it is installed for stacks that declare something there.
+NEEDS := $(VENV)/$(if $(shell grep -lsE '^ *tts:(nodeGroup|aws):' Pulumi.$(STACK).yaml),.program,.local)
+PACK := policy/.venv
+LOCKS := requirements policy/requirements local/requirements release/requirements serving/engines/hibari/requirements \
          serving/engines/hibari/build-requirements tests/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release preview status logs down test test-cluster test-matrix format lint types lock clean
+.PHONY: help demo up release upload api-key export-records preview status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
 
 help:  ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.local  ## Two real releases on this machine, under traffic: ends with `dropped 0 of N`
 	@$(LOCAL) demo --stack $(STACK)
@@ -30,6 +31,18 @@ up: $(NEEDS)  ## Bring the stack to what its config says (STACK=dev, CONFIG="key
 release: $(NEEDS)  ## Write VERSION into the stack's config and run `up`: make release VERSION=1.1.0
 	@test -n "$(VERSION)" || { echo "Say which version: make release VERSION=1.1.0 (the versions are the files in models/)." >&2; exit 2; }
 	@$(LOCAL) release $(VERSION) $(FLAGS)
+
+upload: $(VENV)/.local  ## Put a version's model files into tts:objectStore: make upload VERSION=1.1.0 (FILES=folder)
+	@test -n "$(VERSION)" || { echo "Say which version: make upload VERSION=1.1.0 (the versions are the files in models/)." >&2; exit 2; }
+	@$(LOCAL) upload $(VERSION) $(FLAGS) $(if $(FILES),--files "$(FILES)")
+
+api-key: $(VENV)/.local  ## Make an API key for a caller of tts:apiKeys: make api-key NAME=ada (REVOKE=1 takes it away)
+	@test -n "$(NAME)" || { echo "Say whose key it is: make api-key NAME=ada." >&2; exit 2; }
+	@$(LOCAL) api-key "$(NAME)" $(FLAGS) $(if $(REVOKE),--revoke)
+
+export-records: $(VENV)/.local  ## Write tts:records as a data set for training: make export-records OUT=folder (SINCE=2026-11-01 RATED=up)
+	@test -n "$(OUT)" || { echo "Say where to: make export-records OUT=folder." >&2; exit 2; }
+	@$(LOCAL) export-records "$(OUT)" $(FLAGS) $(if $(SINCE),--since $(SINCE)) $(if $(RATED),--rated $(RATED))
 
 preview: $(NEEDS)  ## Show what `up` would change; touches nothing
 	@$(LOCAL) preview $(FLAGS)
@@ -43,18 +56,29 @@ logs: $(NEEDS)  ## The logs of the stack's pods
 down: $(NEEDS)  ## Remove the stack; the embedded platform stops when nothing is left on it
 	@$(LOCAL) down $(FLAGS)
 
-test: $(VENV)/.tests  ## All checks that need no cluster: format, lint, types, layers, tests (some 6 minutes on 2 cores)
+test: $(VENV)/.tests $(PACK)/.pack  ## All checks that need no cluster: format, lint, types, layers, tests (some 12 minutes on 2 cores)
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo | tail -n 1
-	@$(RUN) -m pytest -m "not cluster and not matrix" --numprocesses 2 --dist loadfile $(PYTEST)
+	@$(RUN) -m pytest -m "not cluster and not matrix and not soak" --numprocesses 2 --dist loadfile $(PYTEST)
 
 test-cluster: $(VENV)/.tests  ## The tests on a real Kubernetes with Istio, named by KUBECONFIG and TTS_*
 	@if [ -z "$(KUBECONFIG)" ]; then echo "The cluster tests were not run: KUBECONFIG names no cluster."; \
-	else $(RUN) -m pytest -m cluster $(PYTEST); fi
+	else $(RUN) -m pytest -m "cluster and not matrix" $(PYTEST); fi
 
-test-matrix: $(VENV)/.tests  ## Every kill of the matrix with real processes, printed as a table (long)
-	@$(RUN) -m pytest -m matrix -s $(PYTEST)
+test-matrix: $(VENV)/.tests  ## Every kill of the matrix, printed as a table; with CLUSTER=1 that on the cluster (an hour each)
+	@$(RUN) -m pytest -m "matrix and $(if $(CLUSTER),,not )cluster" -s $(PYTEST)
+
+test-soak: $(VENV)/.tests  ## The long forms: thousands of invented requests, a thousand streams at once (half an hour)
+	@$(RUN) -m pytest -m soak -s $(PYTEST)
+
+bench-release: $(VENV)/.tests  ## How long releases, restores and rollbacks take, and what they drop (RUNS=20: half an hour)
+	@$(RUN) -m tests.bench.release --runs $(or $(RUNS),20)
+
+policy: $(PACK)/.pack  ## Set up the policy pack, for `pulumi preview --policy-pack policy`
+
+bench-cluster: $(VENV)/.tests  ## A release's time on a cluster, step by step, beside the embedded platform's (RUNS=3: ten minutes)
+	@$(RUN) -m tests.bench.cluster --runs $(or $(RUNS),3)
 
 format: $(VENV)/.tests  ## Format the code
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .
@@ -71,7 +95,7 @@ lock: $(VENV)/.local  ## Write the requirements.txt files anew from their .in fi
 
 clean: ## Remove the environment and, after `make down`, the embedded platform's folder
 	@if [ -e .tts/node/daemon.json ]; then echo "Run 'make down' first: the embedded platform still runs." >&2; exit 1; fi
-	@rm -rf $(VENV) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PACK) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # uv comes first and by pip, at the version that local/requirements.in pins; it installs all else, checked by hash.
 $(VENV)/.uv: local/requirements.in
@@ -91,4 +115,9 @@ $(VENV)/.program: $(VENV)/.local requirements.txt
 
 $(VENV)/.tests: $(VENV)/.local tests/requirements.txt
 	@$(UV_PIP) -r tests/requirements.txt
+	@touch $@
+
+$(PACK)/.pack: $(VENV)/.local policy/requirements.txt
+	@$(PYTHON) -m venv $(PACK)
+	@$(VENV)/bin/uv pip install --quiet --python $(PACK)/bin/python --require-hashes -r policy/requirements.txt
 	@touch $@

@@ -5,61 +5,136 @@ from pathlib import Path
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.autoscaler import Autoscaler, AutoscalerArgs
+from components.callers_settings import access_notice
+from components.cloud import declare_cloud
 from components.errors import DeclarationError
-from components.model_image import ModelImage, ModelImageArgs
+from components.labels import namespace_labels
+from components.model_image import ModelImages, ModelImagesArgs
 from components.model_server import ModelServer, ModelServerArgs
+from components.network import Network, NetworkArgs
 from components.release import Release, ReleaseArgs
-from components.revision import Revision, identify
-from components.settings import NodeGroup, Settings
+from components.revision import Revisions, identify
+from components.settings import Settings
 from components.stack import read_settings
+from components.version_list import VersionList, VersionListArgs
 from components.weighted_route import WeightedRoute, WeightedRouteArgs
 
 ROOT = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    """Settings -> revision -> resources; a wrong setting ends the program with its sentences."""
+    """Settings -> revisions -> resources; a wrong setting ends the program with its sentences."""
     try:
         settings = read_settings(ROOT)
-        revision = identify(settings, ROOT)
+        revisions = identify(settings, ROOT)
     except DeclarationError as error:
         raise pulumi.RunError(str(error)) from None
-    declare(settings, revision)
+    say(settings, revisions)
+    declare(settings, revisions)
 
 
-def declare(settings: Settings, revision: Revision) -> None:
-    """The image, the candidate beside whatever is live, the release, and the route it leaves behind."""
+def declare(settings: Settings, revisions: Revisions) -> None:
+    """Images and guard, the candidates beside whatever is live, the release, the route it leaves behind."""
     cluster = cluster_of(settings)
     in_cluster = pulumi.ResourceOptions(providers=[cluster])
-    first = [*namespace_of(settings, cluster), *gpu_nodes(settings.name, settings.node_group)]
-    if settings.peak_gpus:
-        pulumi.info(f"A release of {revision.name} needs {settings.peak_gpus} GPUs while both revisions run.")
+    namespace = namespace_of(settings, cluster)
+    cloud = declare_cloud(settings, cluster=cluster, after=namespace)
+    first = [*namespace, *cloud.before_pods]
 
-    image = ModelImage(settings.name, ModelImageArgs(settings=settings, revision=revision, root=ROOT))
-    server = ModelServer(
-        revision.name,
-        ModelServerArgs(settings=settings, revision=revision.name, image=image.ref, after=first),
-        opts=in_cluster,
+    network = Network(
+        settings.name, NetworkArgs(settings=settings, revisions=revisions, after=first), opts=in_cluster
     )
-    route = WeightedRoute(
+    standing = [*first, *network.policies]
+    images = ModelImages(
         settings.name,
-        WeightedRouteArgs(settings=settings, revision=revision.name, after=first),
-        opts=in_cluster,
+        ModelImagesArgs(settings=settings, revisions=revisions, after=cloud.before_images),
     )
     release = Release(
         settings.name,
-        ReleaseArgs(settings=settings, revision=revision, after=first, ready=[server, *route.prerequisites]),
+        ReleaseArgs(
+            settings=settings,
+            revisions=revisions,
+            root=ROOT,
+            images=images.refs,
+            after=standing,
+            before_images=cloud.before_images,
+        ),
         opts=in_cluster,
     )
-    route.settle(after=[release.job])
+    servers = [
+        ModelServer(
+            revision.name,
+            ModelServerArgs(
+                settings=settings,
+                revision=revision,
+                image=images.refs[revision.name],
+                after=[*standing, release.guard],
+            ),
+            opts=in_cluster,
+        )
+        for revision in revisions.all
+    ]
+    route = WeightedRoute(
+        settings.name,
+        WeightedRouteArgs(settings=settings, revisions=revisions, after=first),
+        opts=in_cluster,
+    )
+    job = release.run(after=[*servers, *route.prerequisites])
+    scale(settings, revisions, after=[*servers, job], opts=in_cluster)
+    route.settle(after=[job])
+    if settings.callers.list_versions:
+        args = VersionListArgs(settings=settings, revisions=revisions, after=[job])
+        VersionList(settings.name, args, opts=in_cluster)
+    network.close(after=[job])
+    export(settings, revisions, image_digest=images.digests[revisions.target.name], receipt=release.receipt)
 
-    pulumi.export("url", settings.gateway_address if settings.host == "*" else f"http://{settings.host}")
-    pulumi.export("model", settings.entry.model)
-    pulumi.export("modelVersion", settings.entry.version)
-    pulumi.export("revision", revision.name)
-    pulumi.export("imageDigest", image.digest)
-    pulumi.export("weights", {revision.name: 100})
-    pulumi.export("receipt", f"{settings.namespace}/{release.receipt}")
+
+def scale(
+    settings: Settings,
+    revisions: Revisions,
+    *,
+    after: list[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Where the number of pods follows the traffic: the autoscalers, once the release is over."""
+    if settings.autoscaling is None:
+        return
+    for revision in revisions.all:
+        args = AutoscalerArgs(
+            settings=settings, autoscaling=settings.autoscaling, revision=revision, after=after
+        )
+        Autoscaler(revision.name, args, opts=opts)
+
+
+def export(
+    settings: Settings, revisions: Revisions, *, image_digest: pulumi.Output[str], receipt: str
+) -> None:
+    """What is declared; what is live is read by `status`."""
+    target, canary = revisions.target, revisions.canary
+    scheme = "https" if settings.tls_secret else "http"
+    named = f"{scheme}://{settings.host}"
+    pulumi.export("url", settings.gateway_address if settings.host == "*" else named)
+    pulumi.export("model", target.entry.model)
+    pulumi.export("modelVersion", target.entry.version)
+    pulumi.export("revision", target.name)
+    pulumi.export("canary", canary.name if canary else "")
+    pulumi.export("imageDigest", image_digest)
+    pulumi.export("weights", {revision.name: revision.served.weight for revision in revisions.all})
+    pulumi.export("receipt", f"{settings.namespace}/{receipt}")
+
+
+def say(settings: Settings, revisions: Revisions) -> None:
+    """What a person should know first: a lifted freeze, an open door, the GPUs at the peak."""
+    for notice in settings.notices:
+        pulumi.warn(notice)
+    if said := access_notice(settings.callers.api_keys):
+        pulumi.info(said)
+    if settings.peak_gpus:
+        pulumi.info(
+            f"A release of {revisions.target.name} needs {settings.peak_gpus} GPUs while the old and the new "
+            f"revision run{', with as many pods as autoscaling allows' if settings.autoscaling else ''}."
+        )
 
 
 def cluster_of(settings: Settings) -> kubernetes.Provider:
@@ -74,19 +149,10 @@ def namespace_of(settings: Settings, cluster: kubernetes.Provider) -> list[pulum
     return [
         kubernetes.core.v1.Namespace(
             settings.namespace,
-            metadata={"name": settings.namespace, "labels": {"app.kubernetes.io/part-of": "tts"}},
+            metadata={"name": settings.namespace, "labels": namespace_labels()},
             opts=pulumi.ResourceOptions(provider=cluster),
         )
     ]
-
-
-def gpu_nodes(name: str, group: NodeGroup | None) -> list[pulumi.Resource]:
-    """The GPU nodes, where the stack asks for them; AWS is loaded only then."""
-    if group is None:
-        return []
-    from components.gpu_node_group import GpuNodeGroup, GpuNodeGroupArgs
-
-    return [GpuNodeGroup(f"{name}-gpu", GpuNodeGroupArgs(stack_name=name, group=group)).node_group]
 
 
 main()

@@ -1,6 +1,7 @@
 """The catalog: models/<model>/<version>.yaml -> ModelVersion, one reviewed file per model version."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -34,7 +35,9 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Gate:
-    """What the release listens for. Rates in characters per second, levels in dBFS (RMS)."""
+    """What the release listens for. Rates in characters per second, levels in dBFS (RMS), clipped samples in
+    percent, quality as DNSMOS; `first_audio_seconds` and `real_time_factor` limit medians, and
+    `first_audio_ratio`, None for the stack's, the median to the live revision's."""
 
     texts: tuple[str, ...]
     required: tuple[str, ...]
@@ -42,6 +45,13 @@ class Gate:
     characters_per_second_tolerance: float
     rms_dbfs_min: float
     rms_dbfs_max: float
+    clipped_percent: float
+    word_error_mean: float
+    word_error_each: float
+    quality_min: float
+    first_audio_seconds: float
+    real_time_factor: float
+    first_audio_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,14 @@ class Catalog:
         """The versions of `model`, oldest first; files whose names are no version come first."""
         stems = [path.stem for path in self._root.glob("*/*.yaml") if path.parent.name == model]
         return tuple(sorted(stems, key=_precedence))
+
+    def readable(self, model: str) -> tuple[ModelVersion, ...]:
+        """All entries of `model` without mistakes: whoever serves one of the others is told."""
+        entries = []
+        for version in self.versions(model):
+            with suppress(CatalogError):
+                entries.append(self.load(model, version))
+        return tuple(entries)
 
     def load(self, model: str, version: str) -> ModelVersion:
         """The entry of `model` at `version`.
@@ -170,25 +188,40 @@ def _read_gate(reader: Reader) -> Gate:
     baseline = reader.section("baseline", optional=False)
     rate = baseline.number("charactersPerSecond", low=0.1, high=1000)
     baseline.finish()
-    limits = reader.section("limits", optional=False)
+    limits = _read_limits(reader.section("limits", optional=False))
+    gate = reader.section("gate", optional=False)
+    texts = gate.texts("texts")
+    gate.finish()
+    return Gate(texts=texts, required=required, baseline_characters_per_second=rate, **limits)
+
+
+def _read_limits(limits: Reader) -> dict[str, Any]:
     tolerance = limits.number("charactersPerSecondTolerance", low=0.01, high=0.99)
     rms = limits.section("rmsDbfs", optional=False)
     low, high = rms.number("min", low=-120, high=0), rms.number("max", low=-120, high=0)
     if low >= high:
         rms.refuse("min", f"is {low:g}, which is not below the maximum of {high:g}: swap or widen them.")
     rms.finish()
+    words = limits.section("wordErrorRate", optional=True)
+    mean = words.number("mean", low=0, high=1, default=0.15)
+    each = words.number("each", low=0, high=1, default=0.35)
+    if mean > each:
+        words.refuse("mean", f"is {mean:g}, which is above what each text may have ({each:g}): swap them.")
+    words.finish()
+    read = {
+        "characters_per_second_tolerance": tolerance,
+        "rms_dbfs_min": low,
+        "rms_dbfs_max": high,
+        "clipped_percent": limits.number("clippedPercent", low=0, high=100, default=0.1),
+        "word_error_mean": mean,
+        "word_error_each": each,
+        "quality_min": limits.number("qualityMin", low=1, high=5, default=2.9),
+        "first_audio_seconds": limits.number("firstAudioSeconds", low=0.001, high=600, default=2.0),
+        "real_time_factor": limits.number("realTimeFactor", low=0.001, high=100, default=1.0),
+        "first_audio_ratio": limits.limit("firstAudioRatio", low=1, high=100),
+    }
     limits.finish()
-    gate = reader.section("gate", optional=False)
-    texts = gate.texts("texts")
-    gate.finish()
-    return Gate(
-        texts=texts,
-        required=required,
-        baseline_characters_per_second=rate,
-        characters_per_second_tolerance=tolerance,
-        rms_dbfs_min=low,
-        rms_dbfs_max=high,
-    )
+    return read
 
 
 def memory_mistake(value: str) -> str | None:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.catalog import Catalog
-from components.quantity import is_cpu
+from components.quantity import is_cpu, memory_bytes
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _REPOSITORY = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+_URL = re.compile(_ADDRESS.pattern + r"(/[A-Za-z0-9._~-]+)*/?")
 _PLATFORM = re.compile(r"linux/(amd64|arm64)")
 
 
@@ -52,6 +53,27 @@ def address(value: str) -> str | None:
     )
 
 
+def prometheus_url(value: str) -> str | None:
+    if _URL.fullmatch(value):
+        return None
+    return (
+        "which is no address of a Prometheus: write http://<host>:<port>[/<path>], "
+        "without a password or a query."
+    )
+
+
+def object_name(value: str) -> str | None:
+    if len(value) <= 253 and all(_LABEL.fullmatch(part) for part in value.split(".")):
+        return None
+    return "which is no name of an object in Kubernetes: use a-z, 0-9, - and dots."
+
+
+def secret_name(value: str) -> str | None:
+    return (
+        "which is no name of a Kubernetes Secret: use a-z, 0-9, - and dots." if object_name(value) else None
+    )
+
+
 def registry(value: str) -> str | None:
     if "://" in value:
         return "which begins with a scheme: image names have none, so write only the host and path."
@@ -71,6 +93,13 @@ def digest(value: str) -> str | None:
     )
 
 
+def image_by_digest(value: str) -> str | None:
+    name, _, named = value.partition("@")
+    if name and digest(named) is None:
+        return None
+    return "which names no image by its digest: write <repository>:<tag>@sha256:<64 hexadecimal digits>."
+
+
 def base_image(value: str) -> str | None:
     tag = value.rpartition("/")[2].partition(":")[2]
     if "@sha256:" in value or (tag and tag != "latest"):
@@ -88,6 +117,10 @@ def platform(value: str) -> str | None:
 
 def cpu(value: str) -> str | None:
     return None if is_cpu(value) else "which is no amount of processor time: write it as 500m or 2."
+
+
+def storage(value: str) -> str | None:
+    return None if memory_bytes(value) else "which is no amount of storage: write it as 512Mi or 4Gi."
 
 
 def holds_secret(value: Any) -> bool:

@@ -35,7 +35,8 @@ def release_name(name: str, hash6: str) -> str:
 
 
 def image_inputs_hash(root: Path, dockerfile: str, build_args: Mapping[str, str]) -> str:
-    """Six hexadecimal digits over a Dockerfile, every file of the checkout it copies, its build arguments.
+    """Six hexadecimal digits over a Dockerfile and what it leaves out, every file of the checkout it copies,
+    its build arguments. Times, owners and modes are no part of it, nor of the image.
 
     Raises SourceError when the Dockerfile or something it copies is missing."""
     path = root / dockerfile
@@ -48,7 +49,15 @@ def image_inputs_hash(root: Path, dockerfile: str, build_args: Mapping[str, str]
         for source in copied_sources(text)
         for file in _files(root, source, dockerfile)
     }
-    return content_hash({"dockerfile": text, "files": files, "buildArgs": dict(build_args)})
+    ignored = root / f"{dockerfile}.dockerignore"
+    return content_hash(
+        {
+            "dockerfile": text,
+            "ignored": ignored.read_text(encoding="utf-8") if ignored.is_file() else "",
+            "files": files,
+            "buildArgs": dict(build_args),
+        }
+    )
 
 
 def copied_sources(dockerfile: str) -> tuple[str, ...]:

@@ -1,131 +1,153 @@
-"""The image of a model version: a frozen server base and one layer for each model file."""
+"""The images of model versions: a frozen server base an engine, and one layer for each model file."""
 
-import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_docker_build as docker_build
 
-from components.catalog import ModelVersion
-from components.revision import Revision, build_args, server_dockerfile
+from components.aws_settings import BUILD_CACHE
+from components.revision import Revision, Revisions, build_args, server_dockerfile
 from components.settings import Settings
 
-# One exporter instead of `push`: layers uncompressed, so that a model file is pushed and stored once, and
-# with fixed times, so that a rebuild gives the same digest. BuildKit before 0.13 ignores the latter.
-_MODEL_EXPORT = "type=registry,compression=uncompressed,rewrite-timestamp=true"
+_EPOCH = {"SOURCE_DATE_EPOCH": "0"}
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
+"""The time of an image and of every file in it, so that equal inputs give equal digests."""
+
+_BASE_EXPORT = "type=registry,oci-mediatypes=true,rewrite-timestamp=true"
+"""What `push` stands for, and the fixed times with it. BuildKit before 0.13 ignores the latter."""
+
+_MODEL_EXPORT = f"{_BASE_EXPORT},compression=uncompressed"
+"""Weights hardly shrink, and a layer that no program compressed is the same bytes from every builder."""
 
 
 @dataclass(frozen=True)
-class ModelImageArgs:
-    """`root` is the checkout that the image is built from."""
+class ModelImagesArgs:
+    """`revisions` say what each image is built from; `after` is where they are pushed to, if it is made."""
 
     settings: Settings
-    revision: Revision
-    root: Path
+    revisions: Revisions
+    after: Sequence[pulumi.Resource] = ()
 
 
-class ModelImage(pulumi.ComponentResource):
-    """Builds and pushes the image, or, for a stack that promotes, only looks it up.
+class ModelImages(pulumi.ComponentResource):
+    """Builds and pushes the image of each revision, or, for a stack that promotes, only looks it up.
 
-    `ref` is the image by digest, `digest` the digest alone."""
+    `refs` are the images by digest, `digests` the digests alone, both by revision. Logical names carry the
+    engine and the version, never a role: a promotion of the canary builds and changes nothing."""
 
-    ref: pulumi.Output[str]
-    digest: pulumi.Output[str]
+    refs: dict[str, pulumi.Output[str]]
+    digests: dict[str, pulumi.Output[str]]
 
-    def __init__(self, name: str, args: ModelImageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("tts:image:ModelImage", name, None, opts)
-        settings, entry = args.settings, args.settings.entry
-        repository = f"{settings.registry}/{entry.model}"
-        if settings.image_digest:
-            tag = f"{repository}:{entry.version}"
-            self.digest = look_up(f"{tag}@{settings.image_digest}", self)
-        else:
-            tag = f"{repository}:{entry.version}-{args.revision.base_hash}"
-            self.digest = self._build(args, tag)
-        self.ref = pulumi.Output.concat(tag, "@", self.digest)
-        self.register_outputs({"ref": self.ref, "digest": self.digest})
+    def __init__(self, name: str, args: ModelImagesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("tts:image:ModelImages", name, None, opts)
+        self._args = args
+        self._bases: dict[str, docker_build.Image] = {}
+        self.refs, self.digests = {}, {}
+        for revision in args.revisions.all:
+            tag = self._tag(revision)
+            digest = self._look_up(revision, tag) if args.settings.promotes else self._build(revision, tag)
+            self.digests[revision.name] = digest
+            self.refs[revision.name] = pulumi.Output.concat(tag, "@", digest)
+        self.register_outputs({"refs": self.refs})
 
-    def _build(self, args: ModelImageArgs, tag: str) -> pulumi.Output[str]:
-        settings, entry, base_hash = args.settings, args.settings.entry, args.revision.base_hash
-        base = source_image(
-            "server-base",
-            settings,
-            dockerfile=server_dockerfile(settings),
-            tag=f"{settings.registry}/tts-server-{entry.engine}:{base_hash}",
-            parent=self,
-        )
-        build_requirements = f"serving/engines/{entry.engine}/build-requirements.txt"
-        has_build_requirements = (args.root / build_requirements).is_file()
+    def _tag(self, revision: Revision) -> str:
+        if self._args.settings.fetched_from is not None:
+            base = f"{self._args.settings.registry}/tts-server-{revision.entry.engine}"
+            return base if self._args.settings.promotes else f"{base}:{revision.base_hash}"
+        tag = f"{self._args.settings.registry}/{revision.entry.model}:{revision.entry.version}"
+        return tag if self._args.settings.promotes else f"{tag}-{revision.image_hash}"
+
+    def _look_up(self, revision: Revision, tag: str) -> pulumi.Output[str]:
+        return look_up(revision.name, f"{tag}@{revision.served.image_digest}", self)
+
+    def _base(self, revision: Revision) -> docker_build.Image:
+        """The server base of the revision's engine, declared once."""
+        settings, engine = self._args.settings, revision.entry.engine
+        if engine not in self._bases:
+            self._bases[engine] = source_image(
+                f"server-base-{engine}",
+                settings,
+                dockerfile=server_dockerfile(engine),
+                tag=f"{settings.registry}/tts-server-{engine}:{revision.base_hash}",
+                parent=self,
+                after=self._args.after,
+            )
+        return self._bases[engine]
+
+    def _build(self, revision: Revision, tag: str) -> pulumi.Output[str]:
+        if self._args.settings.fetched_from is not None:
+            return self._base(revision).digest  # the server fetches its model files itself
+        entry = revision.entry
         image = docker_build.Image(
-            "model-image",
+            f"model-image-{entry.version}",
             context=docker_build.BuildContextArgs(location=f"models/{entry.model}"),
-            dockerfile=docker_build.DockerfileArgs(
-                inline=model_dockerfile(
-                    entry,
-                    base_hash,
-                    build_requirements=build_requirements if has_build_requirements else None,
-                )
-            ),
-            build_args={"BASE": base.ref, "SOURCE_DATE_EPOCH": "0"},
-            platforms=_platforms(settings),
+            dockerfile=docker_build.DockerfileArgs(inline=revision.dockerfile),
+            build_args={"BASE": self._base(revision).ref, **_EPOCH},
+            platforms=_platforms(self._args.settings),
             tags=[tag],
             push=False,
             exports=[docker_build.ExportArgs(raw=_MODEL_EXPORT)],
             build_on_preview=False,
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=list(self._args.after), retain_on_delete=True
+            ),
         )
         return image.digest
 
 
-def model_dockerfile(entry: ModelVersion, base_hash: str, *, build_requirements: str | None) -> str:
-    """The Dockerfile of a model image. Fetched files reach the final stage one by one, each as its own layer;
-    what fetching needs (`build_requirements`, a path in the base) stays behind."""
-    lines = ["ARG BASE", "FROM ${BASE} AS artifacts", "USER 0"]
-    if build_requirements:
-        install = ["pip", "install", "--no-cache-dir", "--require-hashes", "-r", f"/app/{build_requirements}"]
-        lines.append(f"RUN {json.dumps(install)}")
-    for artifact in entry.artifacts:
-        if artifact.source.startswith("file:"):
-            local = artifact.source.removeprefix("file:")
-            lines.append(f"COPY {local} /artifacts/{local}")
-    lines.append(f"COPY {entry.version}.yaml /artifacts/entry.yaml")
-    fetch = ["python", "-m", "serving.artifacts", "fetch", "/artifacts/entry.yaml", "/model"]
-    lines += [f"RUN {json.dumps(fetch)}", "FROM ${BASE}"]
-    for key, value in (
-        ("title", entry.model),
-        ("version", entry.version),
-        ("licenses", entry.license),
-        ("revision", base_hash),
-    ):
-        lines.append(f"LABEL org.opencontainers.image.{key}={json.dumps(value)}")
-    lines += [f"COPY --from=artifacts /model/{a.path} /model/{a.path}" for a in entry.artifacts]
-    return "\n".join(lines) + "\n"
-
-
 def source_image(
-    name: str, settings: Settings, *, dockerfile: str, tag: str, parent: pulumi.Resource
+    name: str,
+    settings: Settings,
+    *,
+    dockerfile: str,
+    tag: str,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource] = (),
 ) -> docker_build.Image:
     """An image of this checkout's code; its tag stands for what it is built from. Kept in the registry when
-    it is no longer declared: a rollback needs it."""
+    it is no longer declared: a rollback needs it. Its layers are cached there too, in another repository,
+    since the cache's tag moves and the others never do."""
+    cache = f"{settings.registry}/{BUILD_CACHE}:{name}"
     return docker_build.Image(
         name,
         context=docker_build.BuildContextArgs(location="."),
         dockerfile=docker_build.DockerfileArgs(location=dockerfile),
-        build_args=build_args(settings),
+        build_args=build_args(settings) | _EPOCH,
         platforms=_platforms(settings),
         tags=[tag],
-        push=True,
+        push=False,
+        exports=[docker_build.ExportArgs(raw=_BASE_EXPORT)],
+        cache_from=[docker_build.CacheFromArgs(registry=docker_build.CacheFromRegistryArgs(ref=cache))],
+        cache_to=[docker_build.CacheToArgs(registry=_cache_to(cache))],
         build_on_preview=False,
-        opts=pulumi.ResourceOptions(parent=parent, retain_on_delete=True),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), retain_on_delete=True),
     )
 
 
-def look_up(reference: str, parent: pulumi.Resource) -> pulumi.Output[str]:
-    """The digest that the registry has for `reference`; the preview fails where it has none."""
+def _cache_to(ref: str) -> docker_build.CacheToRegistryArgs:
+    """A cache as a plain image, which ECR takes too. Without one a build is slower and no different, so a
+    registry that refuses it stops nothing."""
+    return docker_build.CacheToRegistryArgs(
+        ref=ref, image_manifest=True, oci_media_types=True, ignore_error=True
+    )
+
+
+def look_up(name: str, reference: str, parent: pulumi.Resource) -> pulumi.Output[str]:
+    """The digest that the registry has for `reference`; the preview fails where it has none. `name` is what a
+    provider for it is called, where it needs one of its own."""
     import pulumi_docker as docker  # half a second, and only stacks that promote need it
 
-    found = docker.get_registry_image_output(name=reference, opts=pulumi.InvokeOptions(parent=parent))
+    provider, (registry, _, _) = None, reference.partition("/")
+    if _LOOPBACK.fullmatch(registry):
+        # Docker speaks to a registry on its own machine without TLS; the look-up must be told to.
+        plain = docker.ProviderRegistryAuthArgs(address=f"http://{registry}", auth_disabled=True)
+        options = pulumi.ResourceOptions(parent=parent)
+        provider = docker.Provider(f"{name}-registry", registry_auth=[plain], opts=options)
+    found = docker.get_registry_image_output(
+        name=reference, opts=pulumi.InvokeOptions(parent=parent, provider=provider)
+    )
     return found.sha256_digest
 
 

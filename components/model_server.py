@@ -11,7 +11,8 @@ from pulumi_kubernetes.policy.v1 import PodDisruptionBudget
 
 from components import budgets
 from components.labels import Manifest, object_metadata, revision_labels
-from components.pod import inference_config, pod_template
+from components.pod import inference_config, pod_template, server_labels
+from components.revision import Revision
 from components.settings import Settings
 
 
@@ -20,7 +21,7 @@ class ModelServerArgs:
     """`image` by digest; `after` are the resources (a namespace, nodes) that must exist first."""
 
     settings: Settings
-    revision: str
+    revision: Revision
     image: pulumi.Input[str]
     after: Sequence[pulumi.Resource] = ()
 
@@ -36,14 +37,14 @@ class ModelServer(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ModelServerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tts:server:ModelServer", name, None, opts)
-        settings, revision = args.settings, args.revision
+        settings, entry, revision = args.settings, args.revision.entry, args.revision.name
         first = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
-        labels = revision_labels(settings, revision, "model-server")
+        labels = revision_labels(settings, entry, revision, "model-server")
         metadata = object_metadata(settings, revision, labels)
         config = ConfigMap(
             f"{revision}-inference-cfg",
             metadata=object_metadata(settings, f"{revision}-inference-cfg", labels),
-            data={"inference.json": json.dumps(inference_config(settings, revision), indent=1)},
+            data={"inference.json": json.dumps(inference_config(settings, entry, revision), indent=1)},
             immutable=True,
             opts=first,
         )
@@ -56,7 +57,7 @@ class ModelServer(pulumi.ComponentResource):
             spec=_service_spec(revision),
             opts=first,
         )
-        wait = f"{budgets.deployment_await(settings)}s"
+        wait = f"{budgets.deployment_await(settings, entry)}s"
         self.deployment = Deployment(
             revision,
             metadata=metadata,
@@ -64,34 +65,43 @@ class ModelServer(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[*args.after, config],
-                custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait),
+                custom_timeouts=pulumi.CustomTimeouts(
+                    create=wait, update=wait, delete=f"{budgets.deletion_await(settings)}s"
+                ),
             ),
         )
         PodDisruptionBudget(revision, metadata=metadata, spec=_disruption_spec(revision), opts=first)
         self.register_outputs({"revision": revision})
 
 
-def _selector(revision: str) -> dict[str, str]:
-    return {"app.kubernetes.io/component": "model-server", "tts/revision": revision}
-
-
 def _service_spec(revision: str) -> Manifest:
     return {
-        "selector": _selector(revision),
+        "selector": server_labels(revision),
         "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
     }
 
 
 def _deployment_spec(args: ModelServerArgs) -> Manifest:
+    settings, revision = args.settings, args.revision
+    # What is not declared is not taken back: with an autoscaler no update scales what is live. Kubernetes
+    # begins with one pod; the release asks for the others.
+    replicas = {} if settings.autoscaling else {"replicas": revision.served.replicas}
     return {
-        "replicas": args.settings.replicas,
-        "selector": {"matchLabels": _selector(args.revision)},
+        **replicas,
+        "selector": {"matchLabels": server_labels(revision.name)},
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-        "progressDeadlineSeconds": budgets.progress_deadline(args.settings),
+        "progressDeadlineSeconds": budgets.progress_deadline(settings, revision.entry),
         "revisionHistoryLimit": 1,
-        "template": pod_template(args.settings, revision=args.revision, image=args.image),
+        "template": pod_template(settings, revision.entry, revision=revision.name, image=args.image),
     }
 
 
 def _disruption_spec(revision: str) -> Manifest:
-    return {"maxUnavailable": 1, "selector": {"matchLabels": _selector(revision)}}
+    return {
+        # One at a time, also of one alone: a budget that never lets a pod go would keep its node from being
+        # drained for ever. Two replicas are what keeps a model speaking meanwhile.
+        "maxUnavailable": 1,
+        # A pod that does not serve anyway, such as a refused candidate's, holds up no node.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+        "selector": {"matchLabels": server_labels(revision)},
+    }

@@ -18,7 +18,13 @@ class Reader:
         self._prefix = prefix
         self._lenient = lenient
         self._known: list[str] = []
+        self._replaced: set[str] = set()
         self.mistakes = mistakes
+
+    @property
+    def given(self) -> bool:
+        """Whether the mapping says anything."""
+        return bool(self._data)
 
     def refuse(self, key: str, why: str) -> None:
         """Records that the value at `key` (which may end in an index) is wrong: `<key> <why>`."""
@@ -46,6 +52,14 @@ class Reader:
     def number(self, key: str, *, low: float, high: float, default: float | None = None) -> float:
         """The number at `key`, from `low` to `high`, both included."""
         return self._numeric(key, low, high, default, whole=False)
+
+    def limit(self, key: str, *, low: float, high: float) -> float | None:
+        """The number at `key`, or None where it is left out."""
+        return self.number(key, low=low, high=high) if self._value(key, "") not in (None, "") else None
+
+    def whole_limit(self, key: str, *, low: int, high: int) -> int | None:
+        """The whole number at `key`, or None where it is left out."""
+        return self.whole(key, low=low, high=high) if self._value(key, "") not in (None, "") else None
 
     def flag(self, key: str, *, default: bool) -> bool:
         value = self._value(key, default)
@@ -116,10 +130,16 @@ class Reader:
                 )
         return readers
 
+    def replaced(self, key: str, *, by: str, why: str) -> None:
+        """Refuses a key of earlier versions with the one that took its place."""
+        if key in self._data:
+            self._replaced.add(key)
+            self.refuse(key, f"is no longer a setting: write {self._prefix}{by}, {why}.")
+
     def finish(self) -> None:
         """Refuses every key that nobody asked for, with the nearest one that exists."""
         for key in self._data:
-            if key in self._known:
+            if key in self._known or key in self._replaced:
                 continue
             near = difflib.get_close_matches(str(key), self._known, n=1, cutoff=0.5)
             remedy = f"did you mean {self._prefix}{near[0]}?" if near else f"known: {', '.join(self._known)}."

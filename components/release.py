@@ -1,8 +1,9 @@
-"""The release: a Job that judges the candidate, moves the weights and keeps the receipt."""
+"""The release: a Job that judges the candidates, moves the weights and keeps the receipt, and its guard."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 from pulumi_kubernetes.batch.v1 import Job
@@ -12,78 +13,132 @@ from pulumi_kubernetes.rbac.v1 import Role, RoleBinding, RoleRefArgs, SubjectArg
 from components import budgets
 from components.labels import Manifest, object_metadata, stack_labels
 from components.model_image import look_up, source_image
-from components.pod import TERMINATION_LOG, container_security, pod_security
-from components.revision import RELEASE_DOCKERFILE, Revision, release_labels, release_plan
+from components.plan import release_labels, release_plan
+from components.provenance import provenance
+from components.release_jobs import guard_spec, release_spec
+from components.revision import RELEASE_DOCKERFILE, Revisions
 from components.settings import Settings
-
-_REFUSED, _SUPERSEDED = 42, 43
-_RETRIES = 6
 
 
 @dataclass(frozen=True)
 class ReleaseArgs:
-    """`after`: what its account needs (a namespace); `ready`: what must stand before the release begins."""
+    """`root`: the checkout; `images`: each revision's, by digest; `after`: what its account needs (such as a
+    namespace); `before_images`: where its image is pushed to, if the stack makes that."""
 
     settings: Settings
-    revision: Revision
+    revisions: Revisions
+    root: Path
+    images: Mapping[str, pulumi.Input[str]]
     after: Sequence[pulumi.Resource] = ()
-    ready: Sequence[pulumi.Resource] = ()
+    before_images: Sequence[pulumi.Resource] = ()
 
 
 class Release(pulumi.ComponentResource):
-    """One release, awaited. The Job's name covers all it is told, so that a changed target is a new Job
-    and an unchanged one none. `receipt` names the ConfigMap with its record."""
+    """One release in two parts, because the candidates start between them: the `guard` at once, so that it
+    sees the whole change, and the Job itself, awaited, by `run`.
 
-    job: Job
+    The Jobs' names cover all they are told, so that a changed target is a new release and an unchanged one
+    none. `receipt` names the ConfigMap with its record."""
+
+    guard: Job
     receipt: str
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tts:release:Release", name, None, opts)
-        settings = args.settings
-        plan = release_plan(settings, args.revision)
-        release = str(plan["release"])
-        labels = release_labels(settings, args.revision.name, release)
-        config = ConfigMap(
-            f"{release}-plan",
-            metadata=object_metadata(settings, f"{release}-plan", labels),
-            data={"plan.json": json.dumps(plan, indent=1)},
-            immutable=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.after)),
-        )
-        rights = self._rights(args)
+        self._args = args
+        plan = release_plan(args.settings, args.revisions)
+        self._release = str(plan["release"])
+        self._labels = release_labels(args.settings, args.revisions.target, self._release)
+        self._image = self._release_image()
+        self._told = [self._plan(plan), *self._rights()]
+        self._provenance = self._declare_provenance()
+        self.guard = self._declare_guard()
+        self.receipt = f"{self._release}-receipt"
+
+    def run(self, *, after: Sequence[pulumi.Resource]) -> Job:
+        """Declares the Job; `after`: what must stand before the release begins."""
+        settings, release = self._args.settings, self._release
         wait = f"{budgets.release_await(settings)}s"
-        self.job = Job(
+        job = Job(
             "release",
             metadata=object_metadata(
-                settings, release, labels, annotations={"pulumi.com/replaceUnready": "true"}
+                settings, release, self._labels, annotations={"pulumi.com/replaceUnready": "true"}
             ),
-            spec=_job_spec(settings, release, labels, self._image(args)),
+            spec=release_spec(settings, release, self._labels, self._image),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[config, *rights, *args.ready],
+                depends_on=[*self._told, self._provenance, self.guard, *after],
                 # Never two releases of one stack at once: the newer begins when the older is gone.
                 delete_before_replace=True,
                 custom_timeouts=pulumi.CustomTimeouts(create=wait, update=wait),
             ),
         )
-        self.receipt = f"{release}-receipt"
         self.register_outputs({"release": release, "receipt": self.receipt})
+        return job
 
-    def _image(self, args: ReleaseArgs) -> pulumi.Output[str]:
-        settings = args.settings
-        tag = f"{settings.registry}/tts-release:{args.revision.release_image_hash}"
-        if settings.image_digest:
-            return pulumi.Output.concat(tag, "@", look_up(tag, self))
-        image = source_image("release-image", settings, dockerfile=RELEASE_DOCKERFILE, tag=tag, parent=self)
+    def _declare_guard(self) -> Job:
+        """It waits for no image but its own, and nothing waits for its end."""
+        settings = self._args.settings
+        return Job(
+            "guard",
+            metadata=object_metadata(
+                settings,
+                f"{self._release}-guard",
+                self._labels,
+                annotations={"pulumi.com/skipAwait": "true"},
+            ),
+            spec=guard_spec(settings, self._release, self._labels, self._image),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self._told, delete_before_replace=True),
+        )
+
+    def _plan(self, plan: Mapping[str, object]) -> pulumi.Resource:
+        name = f"{self._release}-plan"
+        return ConfigMap(
+            name,
+            metadata=object_metadata(self._args.settings, name, self._labels),
+            data={"plan.json": json.dumps(plan, indent=1)},
+            immutable=True,
+            opts=self._options(),
+        )
+
+    def _declare_provenance(self) -> pulumi.Resource:
+        name, args = f"{self._release}-provenance", self._args
+        told = provenance(args.root, stack=pulumi.get_stack(), images=args.images)
+        return ConfigMap(
+            name,
+            metadata=object_metadata(args.settings, name, self._labels),
+            data={"provenance.json": told},
+            # It says where this release came from; another commit alone is no release.
+            opts=pulumi.ResourceOptions.merge(
+                self._options(), pulumi.ResourceOptions(ignore_changes=["data"])
+            ),
+        )
+
+    def _release_image(self) -> pulumi.Output[str]:
+        settings, revisions = self._args.settings, self._args.revisions
+        tag = f"{settings.registry}/tts-release:{revisions.release_image_hash}"
+        if settings.promotes:
+            return pulumi.Output.concat(tag, "@", look_up("release", tag, self))
+        image = source_image(
+            "release-image",
+            settings,
+            dockerfile=RELEASE_DOCKERFILE,
+            tag=tag,
+            parent=self,
+            after=self._args.before_images,
+        )
         return image.ref
 
-    def _rights(self, args: ReleaseArgs) -> list[pulumi.Resource]:
+    def _rights(self) -> list[pulumi.Resource]:
         """An account of its own that may do what a release does, in this namespace."""
-        settings, name = args.settings, f"{args.settings.name}-release"
-        options = pulumi.ResourceOptions(parent=self, depends_on=list(args.after))
+        settings, name = self._args.settings, f"{self._args.settings.name}-release"
         metadata = object_metadata(settings, name, stack_labels(settings, "release"))
-        account = ServiceAccount(name, metadata=metadata, opts=options)
-        role = Role(name, metadata=metadata, rules=_rules(settings), opts=options)
+        account = ServiceAccount(
+            name, metadata=metadata, automount_service_account_token=False, opts=self._options()
+        )
+        role = Role(
+            name, metadata=metadata, rules=_rules(settings, self._args.revisions), opts=self._options()
+        )
         binding = RoleBinding(
             name,
             metadata=metadata,
@@ -93,76 +148,31 @@ class Release(pulumi.ComponentResource):
         )
         return [account, role, binding]
 
+    def _options(self) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=list(self._args.after))
 
-def _rules(settings: Settings) -> Manifest:
-    """Only its own route and lease may be changed. Creating cannot be limited by name, and receipts have a
-    new name each time, so configuration maps are open to it in this namespace."""
+
+def _rules(settings: Settings, revisions: Revisions) -> Manifest:
+    """Only its own route, its lease and the number of pods of what is declared may be changed. Creating
+    cannot be limited by name, receipts have a new name each time, and which revision is live is known in the
+    cluster alone: so configuration maps and autoscalers are open to it in this namespace."""
     route, lease = settings.name, f"{settings.name}-release"
     istio, leases = "networking.istio.io", "coordination.k8s.io"
     return [
         _rule("", "pods", ["list"]),
-        _rule("apps", "deployments", ["get"]),
+        _rule("", "events", ["create"]),
+        _rule("apps", "deployments", ["get", "list"]),
+        _rule("apps", "deployments/scale", ["patch"], only=[each.name for each in revisions.all]),
+        _rule("autoscaling", "horizontalpodautoscalers", ["list", "patch"]),
         _rule("batch", "jobs", ["get"]),
         _rule("", "configmaps", ["list", "create", "patch", "delete"]),
         _rule(istio, "virtualservices", ["create"]),
-        _rule(istio, "virtualservices", ["get", "patch", "delete"], only=route),
+        _rule(istio, "virtualservices", ["get", "patch", "delete"], only=[route]),
         _rule(leases, "leases", ["create"]),
-        _rule(leases, "leases", ["get", "patch"], only=lease),
+        _rule(leases, "leases", ["get", "patch"], only=[lease]),
     ]
 
 
-def _rule(group: str, resource: str, verbs: list[str], *, only: str | None = None) -> Manifest:
+def _rule(group: str, resource: str, verbs: list[str], *, only: list[str] | None = None) -> Manifest:
     rule = {"apiGroups": [group], "resources": [resource], "verbs": verbs}
-    return rule | {"resourceNames": [only]} if only else rule
-
-
-def _job_spec(settings: Settings, release: str, labels: dict[str, str], image: pulumi.Input[str]) -> Manifest:
-    return {
-        "backoffLimit": _RETRIES,
-        # No deadline and no time to live: a release ends when the route is safe; its Job stays as proof.
-        "podFailurePolicy": {
-            "rules": [
-                {
-                    "action": "FailJob",
-                    "onExitCodes": {
-                        "containerName": "release",
-                        "operator": "In",
-                        "values": [_REFUSED, _SUPERSEDED],
-                    },
-                },
-                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            ]
-        },
-        "template": {
-            "metadata": {"labels": labels},
-            "spec": {
-                "serviceAccountName": f"{settings.name}-release",
-                "restartPolicy": "Never",
-                "terminationGracePeriodSeconds": 30,
-                "securityContext": pod_security(),
-                "containers": [_container(image)],
-                "volumes": [
-                    {"name": "plan", "configMap": {"name": f"{release}-plan"}},
-                    {"name": "tmp", "emptyDir": {}},
-                ],
-            },
-        },
-    }
-
-
-def _container(image: pulumi.Input[str]) -> Manifest:
-    return {
-        "name": "release",
-        "image": image,
-        "command": ["python", "-m", "release", "run"],
-        "env": [
-            {"name": "TTS_PLAN", "value": "/etc/tts-release/plan.json"},
-            {"name": "TTS_TERMINATION_LOG", "value": TERMINATION_LOG},
-        ],
-        "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}},
-        "securityContext": container_security(),
-        "volumeMounts": [
-            {"name": "plan", "mountPath": "/etc/tts-release", "readOnly": True},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the only place it may write
-        ],
-    }
+    return rule | {"resourceNames": only} if only else rule

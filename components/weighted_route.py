@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_kubernetes.apiextensions import CustomResource
 
-from components.labels import object_metadata, revision_labels, stack_labels
-from components.revision import ISTIO, service_host, virtual_service
+from components.labels import Manifest, object_metadata, revision_labels, stack_labels
+from components.revision import ISTIO, Revision, Revisions, service_host, virtual_service
 from components.settings import Settings
+from components.traffic_policy import traffic_policy
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class WeightedRouteArgs:
     """`after` are the resources that must exist first."""
 
     settings: Settings
-    revision: str
+    revisions: Revisions
     after: Sequence[pulumi.Resource] = ()
 
 
@@ -31,13 +32,13 @@ class WeightedRoute(pulumi.ComponentResource):
     ) -> None:
         super().__init__("tts:route:WeightedRoute", name, None, opts)
         self._args = args
-        self.prerequisites = [self._destination_rule()]
+        self.prerequisites = [self._destination_rule(each) for each in args.revisions.all]
         if not args.settings.gateway:
             self.prerequisites.append(self._gateway())
 
     def settle(self, *, after: Sequence[pulumi.Resource]) -> CustomResource:
         """Declares the route as it is once the release has ended; one that fails leaves it untouched."""
-        manifest = virtual_service(self._args.settings, self._args.revision)
+        manifest = virtual_service(self._args.settings, self._args.revisions)
         route = CustomResource(
             self._args.settings.name,
             api_version=manifest["apiVersion"],
@@ -46,7 +47,7 @@ class WeightedRoute(pulumi.ComponentResource):
             spec=manifest["spec"],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.prerequisites, *after]),
         )
-        self.register_outputs({"revision": self._args.revision})
+        self.register_outputs({"revision": self._args.revisions.target.name})
         return route
 
     def _gateway(self) -> CustomResource:
@@ -58,30 +59,38 @@ class WeightedRoute(pulumi.ComponentResource):
             metadata=object_metadata(settings, settings.name, stack_labels(settings, "route")),
             spec={
                 "selector": dict(settings.gateway_selector),
-                "servers": [
-                    {
-                        "port": {"number": 80, "name": "http", "protocol": "HTTP"},
-                        "hosts": [settings.host],
-                    }
-                ],
+                "servers": _servers(settings),
             },
             opts=self._options(),
         )
 
-    def _destination_rule(self) -> CustomResource:
-        settings, revision = self._args.settings, self._args.revision
+    def _destination_rule(self, revision: Revision) -> CustomResource:
+        settings = self._args.settings
+        labels = revision_labels(settings, revision.entry, revision.name, "route")
         return CustomResource(
-            f"{revision}-balance",
+            f"{revision.name}-balance",
             api_version=ISTIO,
             kind="DestinationRule",
-            metadata=object_metadata(settings, revision, revision_labels(settings, revision, "route")),
+            metadata=object_metadata(settings, revision.name, labels),
             spec={
-                "host": service_host(settings, revision),
-                # Syntheses differ in length by far more than requests do: count those under way.
-                "trafficPolicy": {"loadBalancer": {"simple": "LEAST_REQUEST"}},
+                "host": service_host(settings, revision.name),
+                "trafficPolicy": traffic_policy(replicas=revision.served.replicas),
             },
             opts=self._options(),
         )
 
     def _options(self) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=list(self._args.after))
+
+
+def _servers(settings: Settings) -> Manifest:
+    """HTTP, by which the release asks from inside the cluster, and HTTPS where there is a certificate."""
+    plain = {"port": {"number": 80, "name": "http", "protocol": "HTTP"}, "hosts": [settings.host]}
+    if not settings.tls_secret:
+        return [plain]
+    secure = {
+        "port": {"number": 443, "name": "https", "protocol": "HTTPS"},
+        "hosts": [settings.host],
+        "tls": {"mode": "SIMPLE", "credentialName": settings.tls_secret, "minProtocolVersion": "TLSV1_2"},
+    }
+    return [plain, secure]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 from collections.abc import Sequence
@@ -20,6 +21,9 @@ from local.home import CHECKOUT, Home
 def main(arguments: Sequence[str], *, root: Path = CHECKOUT) -> int:
     """Run one command and return the exit status: 0 done, 1 failed with its reason printed, 2 wrong usage."""
     options = _parser().parse_args(arguments)
+    # Imports make objects by the hundred thousand that all stay: looking for garbage among them is a tenth of
+    # the time until the first change.
+    gc.set_threshold(100_000)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _command(options, root)
@@ -37,21 +41,57 @@ def _command(options: argparse.Namespace, root: Path) -> int:
         return run_demo(options.stack)
     target = Target(root, options.stack, tuple(options.config), options.kubeconfig)
     platform, report = Platform(Home.from_environment(), options.kubeconfig), Report()
-    if options.command == "status":
-        from local.status import tell_status
-
-        return tell_status(target, platform, report)
-    if options.command == "logs":
-        from local.status import tell_logs
-
-        return tell_logs(
-            target, platform, report, previous=options.previous, follow=options.follow, tail=options.tail
-        )
+    if options.command in _BESIDE:
+        return _BESIDE[options.command](options, target, platform, report)
     if options.command == "release":
         old = write_version(root, options.stack, options.version)
         report.say(f"Pulumi.{options.stack}.yaml: tts:modelVersion {old} => {options.version}")
     work = {"up": up, "release": up, "preview": preview, "down": down}[options.command]
     return 0 if work(target, platform, report) else 1
+
+
+def _status(_options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    from local.status import tell_status
+
+    return tell_status(target, platform, report)
+
+
+def _logs(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    from local.status import tell_logs
+
+    return tell_logs(
+        target, platform, report, previous=options.previous, follow=options.follow, tail=options.tail
+    )
+
+
+def _upload(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    from local.upload import upload
+
+    return upload(target, options.version, options.files, platform.home, report)
+
+
+def _api_key(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    from local.keys import api_key
+
+    return api_key(target, options.name, platform, report, revoke=options.revoke)
+
+
+def _export_records(options: argparse.Namespace, target: Target, platform: Platform, _report: Report) -> int:
+    from local.records import export_records
+
+    given = {"--since": options.since, "--rated": options.rated}
+    words = [word for option, value in given.items() if value for word in (option, value)]
+    return export_records(target, options.out, platform, words)
+
+
+# What changes nothing that is declared.
+_BESIDE = {
+    "status": _status,
+    "logs": _logs,
+    "upload": _upload,
+    "api-key": _api_key,
+    "export-records": _export_records,
+}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,6 +115,24 @@ def _parser() -> argparse.ArgumentParser:
         "release", parents=[common], help="write VERSION into the config and run `up`"
     )
     release.add_argument("version", metavar="VERSION")
+    uploaded = commands.add_parser(
+        "upload", parents=[common], help="put a version's model files where servers fetch them from"
+    )
+    uploaded.add_argument("version", metavar="VERSION")
+    uploaded.add_argument(
+        "--files", type=Path, metavar="DIR", help="the folder that has them (default: the entry's sources)"
+    )
+    exported = commands.add_parser(
+        "export-records", parents=[common], help="write the stack's records as a data set for training"
+    )
+    exported.add_argument("out", type=Path, metavar="DIR", help="a new folder")
+    exported.add_argument("--since", metavar="YYYY-MM-DD", help="none that is older (UTC)")
+    exported.add_argument("--rated", choices=("up", "down"), help="only what is rated so")
+    key = commands.add_parser(
+        "api-key", parents=[common], help="make an API key for a caller, or take a caller's keys away"
+    )
+    key.add_argument("name", metavar="NAME", help="whose key it is; `probe` for the stack's releases")
+    key.add_argument("--revoke", action="store_true", help="take the keys of NAME away")
     commands.add_parser("status", parents=[common], help="what is live, since when, by which release")
     logs = commands.add_parser("logs", parents=[common], help="the logs of the stack's pods")
     logs.add_argument("--follow", action="store_true", help="go on until interrupted")

@@ -11,6 +11,7 @@ import httpx2
 
 from local import wav
 from local.home import CHECKOUT, Home
+from local.keys import own_key
 from local.traffic import Report, Traffic
 
 FIRST, SECOND = "1.0.0", "1.1.0"
@@ -31,7 +32,7 @@ def run_demo(stack: str, *, home: Home | None = None, command: Sequence[str] = L
     if not _release(FIRST, stack, command):
         return _failed(FIRST)
     _say(f"\n2. Version {SECOND} is released while {RATE:g} requests a second arrive at {url}.")
-    traffic = Traffic(url, rate=RATE)
+    traffic = Traffic(url, rate=RATE, headers=own_key())
     traffic.start()
     try:
         released = _release(SECOND, stack, command)
@@ -62,7 +63,10 @@ def _speak(url: str, file: Path) -> str:
     """Save one spoken sentence and describe it; return an empty string when the server did not speak."""
     try:
         body = {"model": "tts", "input": SPOKEN, "response_format": "wav"}
-        response = httpx2.post(f"{url}/v1/audio/speech", json=body, timeout=30, trust_env=False)
+        headers = own_key()
+        response = httpx2.post(
+            f"{url}/v1/audio/speech", json=body, headers=headers, timeout=30, trust_env=False
+        )
         response.raise_for_status()
         speech = wav.decode(response.content)
     except (httpx2.HTTPError, wav.WavError) as error:

@@ -47,6 +47,16 @@ class Home:
         return self.root / "pods"
 
     @property
+    def claims(self) -> Path:
+        """What pods keep on PersistentVolumeClaims, a folder for each, below one for each namespace."""
+        return self.root / "claims"
+
+    @property
+    def secrets(self) -> Path:
+        """What stands for Secrets: a folder for each with a file an entry, below one for each namespace."""
+        return self.root / "secrets"
+
+    @property
     def locks(self) -> Path:
         """One lock file a stack, held while a command changes it."""
         return self.root / "locks"

@@ -25,12 +25,14 @@ import httpx2
 
 from local import wav
 from local.errors import LocalError
+from local.keys import NO_KEY, own_key
 
 TEXT = "One word follows another while the release goes on."
 WAV_HEADER_BYTES = 44
 MAX_REQUESTS = 20_000
 MAX_UNANSWERED = 200
 KEPT_REASONS = 5
+UNAUTHORISED = 401
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,11 @@ class Report:
         return f"First sound after {median:.0f} ms (median), {longest:.0f} ms at most."
 
 
+def text_of(characters: int) -> str:
+    """Return a text of that many characters; a long one is still under way while a server drains."""
+    return (f"{TEXT} " * (max(0, characters) // len(TEXT) + 1))[: max(0, characters)]
+
+
 def upper_bound(*, dropped: int, sent: int, confidence: float = 0.95) -> float:
     """Return the one-sided Clopper-Pearson upper bound of the dropped share, between 0 and 1.
 
@@ -139,8 +146,8 @@ def _at_most(count: int, number: int, share: float) -> float:
 class Traffic:
     """Requests to `<url>/v1/audio/speech` from a thread of their own, between `start()` and `stop()`.
 
-    `rate` is in requests a second, `timeout` in seconds for one whole answer; it ends by itself after
-    `max_requests`.
+    `rate` is in requests a second, `timeout` in seconds for one whole answer, `text` what each request says;
+    it ends by itself after `max_requests`.
     """
 
     def __init__(
@@ -151,6 +158,7 @@ class Traffic:
         timeout: float = 30.0,
         max_requests: int = MAX_REQUESTS,
         headers: Mapping[str, str] | None = None,
+        text: str = TEXT,
     ) -> None:
         if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
             raise LocalError(
@@ -158,9 +166,11 @@ class Traffic:
             )
         if not 0 < rate <= 1000:
             raise LocalError(f"The rate {rate:g} is not above 0 and at most 1000 requests a second.")
+        if not text.strip():
+            raise LocalError("The text is empty; a request needs something to say.")
         self._url = url.rstrip("/") + "/v1/audio/speech"
         self._rate, self._timeout, self._max_requests = rate, timeout, max_requests
-        self._headers = dict(headers or {})
+        self._headers, self._text = dict(headers or {}), text
         self._answers: list[Answer] = []
         self._ending = threading.Event()
         self._begun = threading.Event()
@@ -209,7 +219,7 @@ class Traffic:
 
     async def _one(self, client: httpx2.AsyncClient, due: float, at: float) -> None:
         version, first_audio, dropped = "", None, None
-        body = {"model": "tts", "input": TEXT, "response_format": "wav"}
+        body = {"model": "tts", "input": self._text, "response_format": "wav"}
         content = bytearray()
         try:
             async with (
@@ -227,6 +237,8 @@ class Traffic:
                         first_audio = time.monotonic() - due
             if response.status_code == 200:
                 wav.decode(bytes(content))
+            elif response.status_code == UNAUTHORISED:
+                dropped = f"status {UNAUTHORISED}: {NO_KEY}"
             else:
                 dropped = (
                     f"status {response.status_code}: {bytes(content[:200]).decode(errors='replace').strip()}"
@@ -247,11 +259,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--header", action="append", default=[], metavar="NAME=VALUE", help="sent with each request"
     )
+    texts = parser.add_mutually_exclusive_group()
+    texts.add_argument("--text", default=TEXT, help="what each request says")
+    texts.add_argument("--text-characters", type=int, metavar="N", help="a text of N characters in its place")
     options = parser.parse_args(arguments)
-    headers = dict(header.partition("=")[::2] for header in options.header)
+    text = options.text if options.text_characters is None else text_of(options.text_characters)
+    headers = own_key() | dict(header.partition("=")[::2] for header in options.header)
     limit = min(MAX_REQUESTS, max(1, math.ceil(options.rate * options.seconds)))
     try:
-        traffic = Traffic(options.url, rate=options.rate, max_requests=limit, headers=headers)
+        traffic = Traffic(options.url, rate=options.rate, max_requests=limit, headers=headers, text=text)
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from .answer import Answer
+from .plan import Target
 from .route import Http, Route, parse
-from .smoke import Answer
+from .wav import Audio
 
 
 @dataclass(frozen=True, order=True)
@@ -51,21 +53,27 @@ class LiveRoute:
 @dataclass(frozen=True)
 class Pod:
     """A pod of a revision that is not being deleted. `message` says why it is not ready, where that is
-    known."""
+    known; `ended` how its container ended before its last restart; `port` is 0 where it names none."""
 
     name: str
     address: str
     ready: bool
     message: str = ""
+    port: int = 0
+    restarts: int = 0
+    ended: str = ""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """A revision's Deployment and pods. `desired` and `ready` count replicas."""
+    """A revision's Deployment and pods. `desired` and `ready` count replicas; `asked`: whether `desired` is
+    what a release has asked for; `resource_version` is the lock of the next request."""
 
     desired: int
     ready: int
     pods: tuple[Pod, ...]
+    asked: bool = False
+    resource_version: str = ""
 
     @property
     def ready_pods(self) -> tuple[Pod, ...]:
@@ -75,13 +83,37 @@ class Workload:
     @property
     def whole(self) -> bool:
         """Whether every desired replica is ready, and there is one."""
-        return 0 < self.desired <= min(self.ready, len(self.ready_pods))
+        return self.carries(self.desired)
+
+    def carries(self, replicas: int) -> bool:
+        """Whether as many replicas are ready, or all that are desired where these are fewer, and one is."""
+        return 0 < min(self.desired, replicas) <= min(self.ready, len(self.ready_pods))
 
     @property
     def story(self) -> str:
         """`1 of 2 replicas are ready; pod x: 0/3 nodes are available`."""
         reasons = [f"pod {pod.name}: {pod.message}" for pod in self.pods if not pod.ready and pod.message]
         return "; ".join([f"{len(self.ready_pods)} of {self.desired} replicas are ready", *reasons])
+
+
+@dataclass(frozen=True)
+class Autoscaler:
+    """What changes the number of replicas of a revision. While a run holds it (`<release>/<run>`, empty for
+    nobody), it takes none away."""
+
+    revision: str
+    holder: str
+    resource_version: str
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One request through the route: GET /version, or speech of `text`; `revision` asks for that one by
+    header. How long a `timed` one takes is compared."""
+
+    text: str | None = None
+    revision: str = ""
+    timed: bool = False
 
 
 class Cluster(Protocol):
@@ -94,8 +126,8 @@ class Cluster(Protocol):
     def read_lease(self) -> Lease | None:
         """The lease, or None when nobody ever took it."""
 
-    def write_lease(self, holder: str, order: Order, *, resource_version: str | None) -> None:
-        """Takes the lease; without a resource_version it is created."""
+    def write_lease(self, holder: str, order: Order, *, resource_version: str | None) -> Lease:
+        """Takes or renews the lease; without a resource_version it is created."""
 
     def read_route(self) -> LiveRoute | None:
         """The VirtualService, or None on a first install."""
@@ -109,8 +141,27 @@ class Cluster(Protocol):
     def workload(self, revision: str) -> Workload | None:
         """The revision's Deployment and pods, or None when there is no such Deployment."""
 
+    def revisions(self) -> frozenset[str]:
+        """The revisions of this name that have a Deployment."""
+
+    def scale(self, revision: str, replicas: int, *, resource_version: str) -> None:
+        """Asks for so many replicas of a revision."""
+
+    def autoscalers(self) -> tuple[Autoscaler, ...]:
+        """The autoscalers of the revisions of this name."""
+
+    def hold_autoscaler(self, revision: str, holder: str, *, resource_version: str) -> None:
+        """Lets an autoscaler take no replica away while `holder` holds it; without a holder it may again. One
+        that is gone is fine."""
+
     def write_receipt(self, receipt: Mapping[str, Any]) -> None:
         """Keeps the receipt and drops the oldest ones of this name."""
+
+    def write_traffic(self, traffic: Mapping[str, Any]) -> None:
+        """Keeps the guard's count beside the receipt."""
+
+    def write_event(self, reason: str, sentence: str, *, warning: bool) -> None:
+        """An Event on the VirtualService. Tried once: a release does not wait for its own news."""
 
 
 class Clock(Protocol):
@@ -138,8 +189,31 @@ class Prober(Protocol):
     def pod_speech(self, pod: Pod, text: str) -> Answer:
         """One synthesis by one pod."""
 
-    def route_version(self) -> Answer:
-        """GET /version through the route, on a fresh connection."""
+    def route(self, probe: Probe) -> Answer:
+        """One request through the route, on a fresh connection."""
 
-    def route_speech(self, text: str) -> Answer:
-        """One synthesis through the route, on a fresh connection."""
+    def send(self, probe: Probe) -> None:
+        """Begins one request through the route and does not wait for it."""
+
+    @property
+    def under_way(self) -> int:
+        """How many of those sent have not been answered."""
+
+    def answers(self) -> list[tuple[Probe, Answer]]:
+        """The answers to what was sent that have come since the last call."""
+
+
+class Ears(Protocol):
+    """Listens to speech, for one language and one set of texts."""
+
+    def prepare(self, target: Target) -> None:
+        """Makes ready to listen, which takes a moment."""
+
+    def transcript(self, target: Target, audio: Audio) -> str | None:
+        """What is said, or None where no recogniser knows the language."""
+
+    def word_error_rate(self, text: str, transcript: str) -> float:
+        """Wrong words per word of the text, 0 for none."""
+
+    def quality(self, audio: Audio) -> float:
+        """The predicted opinion score, 1 to 5."""

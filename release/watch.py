@@ -1,111 +1,291 @@
-"""Watching: waits until a revision is ready, listens to its pods, and probes the route."""
+"""Watching the route: waits until a revision is ready, probes each step open-loop, and judges what comes."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
-from .analysis import Verdict, judge_answer
-from .cluster import Clock, Cluster, Prober, Workload
+from .analysis import BUSY, Bars, Beside, Evidence, judge_route, judge_stage, wrong_version_body
+from .answer import Answer, excerpt
+from .capacity import Capacity
+from .checks import speaks_well
+from .cluster import Clock, Cluster, Ears, Pod, Probe, Prober, Workload
 from .errors import RefusedError
+from .findings import Finding, Verdict, find
+from .herald import Herald
+from .hold import Aside, Hold, Source
 from .plan import Plan
-from .receipt import Record, Step
-from .smoke import Check, Sample, judge
+from .receipt import Record
 
 READY_POLL_SECONDS = 0.5
-PROBE_SECONDS = 0.25
-"""Four probes a second."""
-SPEECH_EVERY = 2
-"""Every second probe is real speech; the others are GET /version."""
-EVIDENCE_PROBES = 10
-"""A hold is prolonged until the candidate has answered, up to the time this many of its answers would
-take."""
+LOOK_SECONDS = 1.0
+"""How often the pods are looked at during a step, and how often an answer is listened to."""
+ASK_SECONDS = 5.0
+"""How often Prometheus is asked."""
+TICK_SECONDS = 0.05
 CHECK_ANSWERS = 10
 CHECK_SECONDS = 30.0
 CHECK_POLL_SECONDS = 0.05
 
 
-def _reasons(failed: Sequence[Check]) -> list[str]:
-    """One sentence a cause: checks that failed for the same reason share it."""
-    names: dict[str, list[str]] = {}
-    for check in failed:
-        names.setdefault(check.sentence, []).append(check.name)
-    return [f"{', '.join(checks)}: {sentence}" for sentence, checks in names.items()]
-
-
 @dataclass
 class Watch:
-    """The watching part of a walk."""
+    """The watching part of a walk. `beat` keeps the lease."""
 
     plan: Plan
     cluster: Cluster
     prober: Prober
     clock: Clock
     record: Record
+    herald: Herald
+    ears: Ears
+    aside: Aside
+    source: Source | None
+    beat: Callable[[], None]
+    capacity: Capacity
     versions: Mapping[str, str] = field(default_factory=dict)
     """Revision -> version, as far as the pins say."""
+    total: dict[str, Evidence] = field(default_factory=dict)
+    ends: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Pod -> its restarts, and how its container had last ended, when its revision was first ready."""
+    ready: dict[str, bool] = field(default_factory=dict)
+    """Whether a revision could take over when it was last looked at."""
 
     def await_ready(self, revision: str) -> Workload:
-        """The revision's workload once all its replicas are ready. Raises RefusedError after readySeconds."""
-        limit = self.plan.rollout.ready_seconds
-        deadline = self.clock.now() + limit
+        """The revision's workload once all replicas that it needs are ready. Raises RefusedError after
+        readySeconds, or when those that were asked for had time enough to start."""
+        begin = self.clock.now()
         while True:
             self.clock.check()
-            workload = self.cluster.workload(revision)
+            workload = self.capacity.workload(revision)
             if workload is not None and workload.whole:
+                for pod in workload.pods:
+                    self.ends.setdefault(pod.name, (pod.restarts, pod.ended))
                 return workload
+            deadline = max(begin + self.plan.rollout.ready_seconds, self.capacity.until(revision))
             if self.clock.now() >= deadline:
                 found = workload.story if workload is not None else "there is no such Deployment"
-                raise RefusedError(f"Revision {revision} was not ready after {limit:g} s: {found}.")
+                raise RefusedError(
+                    f"Revision {revision} was not ready after {round(deadline - begin, 1):g} s: {found}."
+                )
+            self.beat()
             self.clock.sleep(READY_POLL_SECONDS)
 
-    def gate(self, workload: Workload) -> None:
-        """Every ready pod of the candidate speaks every text. Raises RefusedError at the first pod that
-        fails."""
-        for pod in workload.ready_pods:
-            self.clock.check()
-            version = self.prober.pod_version(pod)
-            for text in self.plan.gate.texts:
-                self.clock.check()
-                speech = self.prober.pod_speech(pod, text)
-                checks = judge(Sample(text=text, speech=speech, version=version), self.plan)
-                self.record.checked(pod.name, text, speech.seconds, checks)
-                failed = [check for check in checks if not check.passed]
-                if failed:
-                    about = f"Pod {pod.name} did not pass the gate with the text {text[:60]!r}."
-                    raise RefusedError(about, *_reasons(failed))
-        self.record.say(
-            f"The gate is passed: {len(workload.ready_pods)} pod(s), {len(self.plan.gate.texts)} text(s), "
-            f"checks {', '.join(self.plan.gate.required)}."
+    def credit(self, revision: str, right: int) -> None:
+        """Right answers that the gate has seen count as evidence too."""
+        self.total.setdefault(revision, Evidence()).right += right
+
+    def hold(self, hold: Hold) -> None:
+        """Probes the route for holdSeconds, and longer while the evidence is not enough. Raises RefusedError
+        at the first finding that fails, and when maxHoldSeconds brought no decision."""
+        rollout, begin = self.plan.rollout, self.clock.now()
+        pause = 1 / rollout.probes_per_second
+        due = begin
+        while True:
+            self.beat()
+            now = self.clock.now()
+            if now >= due:
+                self.prober.send(self._next_probe(hold))
+                due = max(due + pause, now - pause)
+            self._collect(hold)
+            self._look(hold)
+            self._ask(hold)
+            waits = bool(hold.listening) or (self.source is not None and hold.asked is None)
+            over = now - begin >= rollout.hold_seconds and not waits
+            if hold.alarm or (over and hold.changed):
+                hold.step.seconds = round(now - begin, 3)
+                findings = self._judge(hold)
+                self._refuse_failed(hold, findings)
+                undecided = [each for each in findings if each.verdict is Verdict.HOLD]
+                if over and not undecided:
+                    break
+                hold.alarm = hold.changed = False
+            if now - begin >= rollout.max_hold_seconds:
+                self._refuse_undecided(hold)
+            self.clock.sleep(min(TICK_SECONDS, max(0.0, due - self.clock.now())))
+        self._keep(hold, findings)
+        seen = ", ".join(
+            f"{each.answers} by {name}" for name, each in sorted(hold.window.items()) if each.answers
+        )
+        self.record.say(f"Held for {hold.step.seconds:.1f} s: {seen}, none against going on.")
+
+    def _next_probe(self, hold: Hold) -> Probe:
+        """In turn: each rising revision and the one beside it by header, and whoever the weights choose. Of
+        two in a row to one revision the second is timed: it finds the caches warm in both."""
+        text = min(self.plan.target.gate.texts, key=len)
+        asked: list[Probe] = []
+        for stage in hold.stages:
+            for revision in (stage.revision, hold.reference) if hold.reference else (stage.revision,):
+                asked += [
+                    Probe(text=text, revision=revision),
+                    Probe(text=text, revision=revision, timed=True),
+                ]
+        turn, position = divmod(hold.number, len(asked) + 1)
+        hold.number += 1
+        return asked[position] if position < len(asked) else Probe(text=text if turn % 2 else None)
+
+    def _collect(self, hold: Hold) -> None:
+        """Judges every answer that has come, and everything that was listened to."""
+        for probe, answer in self.prober.answers():
+            revision, wrong = self._problem(hold.revisions, probe, answer)
+            known = revision if revision in hold.revisions else "route"
+            self.record.probed(known, wrong=bool(wrong), busy=answer.status == BUSY)
+            self.herald.probed(known, wrong=bool(wrong), busy=answer.status == BUSY)
+            if probe.revision and known not in ("route", probe.revision):
+                continue  # the pin is still on its way, and the weights answered
+            hold.changed = True
+            hold.alarm = hold.alarm or bool(wrong)
+            for evidence in (hold.of(known), self.total.setdefault(known, Evidence())):
+                evidence.add(answer, wrong, timed=probe.timed)
+            if probe.text and not wrong and answer.status != BUSY:
+                self._listen(hold, known, probe.text, answer)
+        waiting = []
+        for revision, future in hold.listening:
+            if not future.done():
+                waiting.append((revision, future))
+            elif said := future.result():
+                hold.of(revision).reasons[said] += 1
+                self._refuse_heard(hold, revision, said)
+        hold.listening = waiting
+
+    def _listen(self, hold: Hold, revision: str, text: str, answer: Answer) -> None:
+        """Listens to one answer a second of what rises, beside the watching; to one at a time, so that where
+        listening takes longer than that, it does not pile up and hold the step for ever."""
+        rising = any(stage.revision == revision and not stage.trusted for stage in hold.stages)
+        target = self.plan.find(revision)
+        soon = bool(hold.listening) or self.clock.now() - hold.heard_at < LOOK_SECONDS
+        if not rising or target is None or soon:
+            return
+        hold.heard_at = self.clock.now()
+        future = self.aside.submit(lambda: speaks_well(answer, text, target, self.ears))
+        hold.listening.append((revision, future))
+
+    def _problem(self, revisions: Collection[str], probe: Probe, answer: Answer) -> tuple[str, str]:
+        """(revision it counts for, what is wrong; empty for nothing). Raises RefusedError for an answer by
+        what should not answer at all."""
+        revision = answer.revision or probe.revision
+        if answer.error:
+            return revision, f"No answer came: {answer.error}."
+        if answer.status == BUSY:
+            return revision, ""
+        if answer.revision and answer.revision not in revisions:
+            allowed = ", ".join(sorted(revisions))
+            raise RefusedError(f"The route answered with revision {answer.revision}; it leads to {allowed}.")
+        wanted = self.versions.get(answer.revision, answer.version)
+        if answer.revision and answer.version != wanted:
+            shown = answer.version or "unknown"
+            raise RefusedError(f"Revision {answer.revision} answered as version {shown} instead of {wanted}.")
+        if answer.status != 200:
+            return revision, f"The answer was {answer.status}: {excerpt(answer.body)}"
+        if not answer.revision:
+            return "", "An answer did not say which revision it is from."
+        if probe.text is None:
+            return revision, wrong_version_body(answer)
+        return revision, self._wrong_speech(revision, probe.text, answer)
+
+    def _wrong_speech(self, revision: str, text: str, answer: Answer) -> str:
+        target = self.plan.find(revision) or self.plan.target
+        return speaks_well(answer, text, target, None)
+
+    def _look(self, hold: Hold) -> None:
+        """The containers of what rises must not have ended, and what could be restored is known. After a
+        wrong answer they are looked at at once: an end is its cause, and the better reason to tell."""
+        if not hold.alarm and self.clock.now() - hold.looked_at < LOOK_SECONDS:
+            return
+        hold.looked_at = self.clock.now()
+        risen, grown = {stage.revision for stage in hold.stages}, False
+        for revision in sorted(risen | hold.stable):
+            workload = self.cluster.workload(revision)
+            self.ready[revision] = self.capacity.could_take_over(revision, workload)
+            grown = self.capacity.saw(revision, workload) or grown
+            if workload is not None and revision in risen:
+                self._refuse_ended(hold, workload.pods)
+        for revision in sorted(risen) if grown else ():
+            self.capacity.workload(revision)
+
+    def _refuse_ended(self, hold: Hold, pods: tuple[Pod, ...]) -> None:
+        for pod in pods:
+            restarts, ended = self.ends.setdefault(pod.name, (pod.restarts, pod.ended))
+            again = max(0, pod.restarts - restarts)
+            if not again and pod.ended == ended:
+                continue
+            what = "ended under traffic" + (" and was started again" if again else "")
+            why = f": {pod.ended}" if pod.ended else ""
+            sentence = f"The container of pod {pod.name} {what}{why}."
+            values, limits = {"value": max(1, again)}, {"wanted": 0}
+            finding = find("restarts", pod.name, "exact", values=values, limits=limits, sentence=sentence)
+            self._refuse_failed(hold, [finding])
+
+    def _ask(self, hold: Hold) -> None:
+        """Real traffic, where a Prometheus measures it; a slow one does not hold the probes up."""
+        if self.source is None or (hold.asking is None and self.clock.now() - hold.asked_at < ASK_SECONDS):
+            return
+        if hold.asking is not None:
+            if hold.asking.done():
+                hold.asked, hold.asking = hold.asking.result(), None
+                hold.changed = hold.alarm = True
+            return
+        hold.asked_at = self.clock.now()
+        source = self.source
+        hold.asking = self.aside.submit(
+            lambda: [each for stage in hold.stages for each in source.judge(stage, hold.reference)]
         )
 
-    def hold(self, step: Step, *, revisions: Collection[str], percent: int) -> None:
-        """Probes the route for holdSeconds, and longer while the candidate, at `percent` of the traffic, has
-        not answered yet. Raises RefusedError at the first wrong answer, or when the candidate never
-        answers."""
-        target = self.plan.target.revision
-        begin = self.clock.now()
-        end = begin + self.plan.rollout.hold_seconds
-        latest = end + EVIDENCE_PROBES * PROBE_SECONDS * 100 / percent
-        answers: Counter[str] = Counter()
-        number = 0
-        while self.clock.now() < end or (not answers[target] and self.clock.now() < latest):
-            due = self.clock.now() + PROBE_SECONDS
-            verdict, revision, sentence = self._probe(revisions, speech=number % SPEECH_EVERY == 0)
-            number += 1
-            answers["busy" if verdict is Verdict.HOLD else revision] += 1
-            step.seconds, step.answers = round(self.clock.now() - begin, 3), dict(answers)
-            if verdict is Verdict.FAIL:
-                step.wrong = sentence
-                raise RefusedError(f"At {percent} % for {target} an answer was not right.", sentence)
-            self.clock.sleep(max(0.0, due - self.clock.now()))
-        if not answers[target]:
-            raise RefusedError(
-                f"At {percent} % for {target} none of {number} probes reached it in {step.seconds:.0f} s."
-            )
-        seen = ", ".join(f"{count} by {name}" for name, count in sorted(answers.items()))
-        self.record.say(f"Held for {step.seconds:.1f} s: {number} answers, all right ({seen}).")
+    def _judge(self, hold: Hold) -> list[Finding]:
+        rollout = self.plan.rollout
+        found: list[Finding] = []
+        for stage in hold.stages:
+            ratio = self.plan.first_audio_ratio(stage.revision)
+            bars = Bars(rollout.limits, rollout.min_samples, ratio)
+            found += judge_stage(
+                stage, bars, window=hold.of(stage.revision),
+                total=self.total.setdefault(stage.revision, Evidence()), beside=self._beside(hold),
+            )  # fmt: skip
+        bars = Bars(rollout.limits, rollout.min_samples, rollout.limits.first_audio_ratio)
+        found += hold.asked or []
+        if self.source is not None and hold.asked is None:
+            found.append(_waited_for("prometheus", "Prometheus has not answered yet."))
+        if hold.listening:
+            found.append(_waited_for("heard", "An answer is still being listened to."))
+        lost, answers = hold.of("route"), sum(each.answers for each in hold.window.values())
+        among_all = Evidence(right=answers - lost.wrong, wrong=lost.wrong, reasons=lost.reasons)
+        return [*found, judge_route(sorted(hold.revisions), bars, among_all)]
+
+    def _beside(self, hold: Hold) -> Beside | None:
+        name = hold.reference
+        return Beside(name, hold.of(name), self.total.setdefault(name, Evidence())) if name else None
+
+    def _refuse_failed(self, hold: Hold, findings: list[Finding]) -> None:
+        failed = [finding for finding in findings if finding.verdict is Verdict.FAIL]
+        if failed:
+            self._keep(hold, findings)
+            hold.step.wrong = failed[0].sentence
+            raise RefusedError(f"{self._where(hold)} an answer was not right."
+                               if failed[0].name in ("answers", "errors") else
+                               f"{self._where(hold)} the release was stopped.",
+                               *(finding.sentence for finding in failed[:3]))  # fmt: skip
+
+    def _refuse_heard(self, hold: Hold, revision: str, said: str) -> None:
+        finding = find("heard", revision, "exact", values={"value": False}, limits={"wanted": True},
+                       sentence=f"{revision} answered 200 with speech that is not right: {said}")  # fmt: skip
+        self._refuse_failed(hold, [finding])
+
+    def _refuse_undecided(self, hold: Hold) -> None:
+        findings = self._judge(hold)
+        undecided = [each for each in findings if each.verdict is Verdict.HOLD]
+        self._keep(hold, findings)
+        hold.step.wrong = undecided[0].sentence
+        limit = self.plan.rollout.max_hold_seconds
+        title = f"{self._where(hold)} {limit:g} s brought no decision, and what is undecided does not go on."
+        raise RefusedError(title, *(finding.sentence for finding in undecided[:3]))
+
+    def _where(self, hold: Hold) -> str:
+        shares = " and ".join(f"{stage.percent} % for {stage.revision}" for stage in hold.stages)
+        return f"At {shares or 'the target weights'}"
+
+    def _keep(self, hold: Hold, findings: list[Finding]) -> None:
+        hold.step.answers = {name: each.answers for name, each in sorted(hold.window.items())}
+        self.record.found("step", "", findings, step=hold.step)
 
     def check_route(self, *, revisions: Collection[str], leaving: Collection[str], first: bool) -> None:
         """The route is answered by `revisions` alone, CHECK_ANSWERS times in a row and then by speech.
@@ -115,18 +295,23 @@ class Watch:
         RefusedError.
         """
         deadline = self.clock.now() + CHECK_SECONDS
+        text = min(self.plan.target.gate.texts, key=len)
         right = 0
         while right <= CHECK_ANSWERS:
-            verdict, revision, sentence = self._probe([*revisions, *leaving], speech=right == CHECK_ANSWERS)
-            arrived = verdict is Verdict.PASS and revision in revisions
-            if verdict is Verdict.FAIL and not first:
-                raise RefusedError("The check through the route failed.", sentence)
+            self.clock.check()
+            self.beat()
+            probe = Probe(text=text if right == CHECK_ANSWERS else None)
+            answer = self.prober.route(probe)
+            revision, wrong = self._checked([*revisions, *leaving], probe, answer, first=first)
+            arrived = not wrong and answer.status == 200 and revision in revisions
+            if wrong and not first:
+                raise RefusedError("The check through the route failed.", wrong)
             if not arrived and self.clock.now() >= deadline:
                 wanted = ", ".join(sorted(revisions))
                 raise RefusedError(
                     f"{wanted} did not answer {CHECK_ANSWERS} times in a row through the route "
                     f"within {CHECK_SECONDS:g} s.",
-                    sentence,
+                    wrong or f"{revision or 'Nobody'} answered ({answer.status}).",
                 )
             right = right + 1 if arrived else 0
             if not arrived:
@@ -135,10 +320,17 @@ class Watch:
             f"The check through the route is passed: {CHECK_ANSWERS} answers in a row and one of speech."
         )
 
-    def _probe(self, revisions: Collection[str], *, speech: bool) -> tuple[Verdict, str, str]:
-        """(verdict, revision, sentence) of one request through the route."""
-        self.clock.check()
-        text = min(self.plan.gate.texts, key=len) if speech else None
-        answer = self.prober.route_speech(text) if text else self.prober.route_version()
-        verdict, sentence = judge_answer(answer, revisions=revisions, versions=self.versions, speech=text)
-        return verdict, answer.headers.get("x-tts-revision", "unknown"), sentence
+    def _checked(
+        self, revisions: Collection[str], probe: Probe, answer: Answer, *, first: bool
+    ) -> tuple[str, str]:
+        try:
+            return self._problem(revisions, probe, answer)
+        except RefusedError as error:
+            if not first:
+                raise
+            return answer.revision, str(error)
+
+
+def _waited_for(name: str, sentence: str) -> Finding:
+    """What is not known yet holds."""
+    return find(name, "route", "measured", values={"value": None}, limits={"min": 0}, sentence=sentence)

@@ -3,15 +3,38 @@
 import json
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from serving.errors import RequestError, UnspeakableError
 
 _log = logging.getLogger("serving.answers")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorBody(BaseModel):
+    """An error as OpenAI's API says it."""
+
+    error: ErrorDetail
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    "default": {"model": ErrorBody, "description": "An error; `message` says what to do."}
+}
+"""Of every route: how the API's description says what is answered otherwise."""
 
 
 def error_response(
@@ -39,7 +62,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(UnspeakableError)
     async def unspeakable(_: Request, error: UnspeakableError) -> Response:
-        return error_response(400, str(error), param="input", code="unspeakable_input")
+        return error_response(400, str(error), param=error.param, code="unspeakable_input")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
@@ -80,4 +103,6 @@ def _say(request: Request, error: HTTPException) -> str:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another one")
         return f"The method {request.method} is not allowed at {path}; allowed: {allowed}."
+    if error.status_code == 400:  # the framework's, for a body that is no text
+        return "The request's body cannot be read; send a JSON object in UTF-8."
     return str(error.detail)

@@ -1,7 +1,10 @@
-"""The outermost layer: every answer says which version gave it, and a server that ends says so too."""
+"""The outermost layer: every answer says which version gave it to which request, and a server that ends says
+so too."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving import request_id
 
 MAX_BODY_BYTES = 256 * 1024
 
@@ -49,10 +52,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
 
+        own = [*self._headers, (request_id.HEADER.encode(), request_id.request_id_of(scope).encode())]
+
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
                 closing = [(b"connection", b"close")] if self._activity.draining else []
-                message = {**message, "headers": [*message.get("headers", []), *self._headers, *closing]}
+                message = {**message, "headers": [*message.get("headers", []), *own, *closing]}
             await send(message)
 
         self._activity.in_flight += 1

@@ -19,6 +19,20 @@ class ArtifactError(ServingError):
     exit_code = 3
 
 
+class StorageError(ServingError):
+    """An object could not be read or written; a `transient` one may work when it is asked again."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class TakenError(StorageError):
+    """The key has an object already, and nothing that is stored is ever replaced."""
+
+
 class EngineError(ServingError):
     """The engine could not be loaded, or its first synthesis gave no sound."""
 
@@ -26,7 +40,11 @@ class EngineError(ServingError):
 
 
 class UnspeakableError(ServingError):
-    """The engine cannot speak this text; the message says why."""
+    """The engine cannot speak this; the message says why, and `param` names the field that is wrong."""
+
+    def __init__(self, message: str, *, param: str = "input") -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class RequestError(ServingError):

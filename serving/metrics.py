@@ -1,106 +1,144 @@
-"""What the server tells Prometheus about speech requests, and the log line of each."""
+"""What the server tells Prometheus about speech requests."""
 
-import logging
-import time
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.origin import Origin
+from serving.slots import BusySlots
+from serving.storage.writer import WRITES
 
 SPEECH_PATH = "/v1/audio/speech"
 CLIENT_GONE = "499"
+OPERATIONS = ("rate", "forget", "expire")
 
 _FIRST_AUDIO_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_log = logging.getLogger("serving.speech")
+_QUEUE_SECONDS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 5)
 
 
 class Metrics:
-    """The server's metrics, each with the label `version`."""
+    """The server's metrics, each about requests with the labels `version` and `origin`."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, slots: int, stores: bool = False, records: bool = False) -> None:
         self._version = version
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._requests = Counter(
             "tts_requests",
             "Speech requests by status code; 499: the client went away.",
-            ["code", "version"],
+            ["code", "version", "origin"],
             registry=self._registry,
         )
-        # Both exist at 0 from the start, so that a rate over them is never missing its first request.
-        self._requests.labels("200", version)
-        self._requests.labels("500", version)
         self._first_audio = self._histogram(
             "tts_first_audio_seconds", "Seconds from a request to its first audio.", _FIRST_AUDIO_SECONDS
         )
         self._total = self._histogram(
             "tts_request_seconds", "Seconds from a request to the end of its audio.", _REQUEST_SECONDS
         )
-        self._audio = Counter(
-            "tts_audio_seconds", "Seconds of audio made.", ["version"], registry=self._registry
-        ).labels(version)
+        self._queue = self._histogram(
+            "tts_queue_seconds", "Seconds that a request waited to be let in.", _QUEUE_SECONDS
+        )
+        self._factor = self._histogram(
+            "tts_real_time_factor", "Seconds of work for a second of audio, of whole answers.", _FACTORS
+        )
+        labels = ["version", "origin"]
+        self._queued = Gauge(
+            "tts_queue_depth", "Speech requests that wait to be let in.", labels, registry=self._registry
+        )
+        self._audio = Counter("tts_audio_seconds", "Seconds of audio made.", labels, registry=self._registry)
         self._in_flight = Gauge(
-            "tts_in_flight", "Speech requests under way.", ["version"], registry=self._registry
-        ).labels(version)
+            "tts_in_flight", "Speech requests under way.", labels, registry=self._registry
+        )
+        self._writes = Counter(
+            "tts_store_writes",
+            "Answers of users by what became of them in the store; dropped: there was no room.",
+            ["result", "version"],
+            registry=self._registry,
+        )
+        self._records = Counter(
+            "tts_record_writes",
+            "Records of answers by what became of them in the store; dropped: there was no room.",
+            ["result", "version"],
+            registry=self._registry,
+        )
+        self._store_failures = Counter(
+            "tts_store_failures",
+            "What the store did not carry out of what was asked of it about records.",
+            ["operation", "version"],
+            registry=self._registry,
+        )
+        self.slots = BusySlots(version)
+        self._registry.register(self.slots)
+        Gauge("tts_slots", "Syntheses at the same time.", registry=self._registry).set(slots)
+        # Those of users exist at 0 from the start, so that a rate over them never misses its first request.
+        user = (version, Origin.USER.value)
+        for code in ("200", "500"):
+            self._requests.labels(code, *user)
+        for result in WRITES if stores else ():
+            self._writes.labels(result, version)
+        for result in WRITES if records else ():
+            self._records.labels(result, version)
+        for operation in OPERATIONS if records else ():
+            self._store_failures.labels(operation, version)
+        for metric in (
+            *(self._first_audio, self._total, self._queue, self._factor),
+            *(self._audio, self._in_flight, self._queued),
+        ):
+            metric.labels(*user)
 
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
-        histogram = Histogram(name, text, ["version"], buckets=buckets, registry=self._registry)
-        return histogram.labels(self._version)
+        return Histogram(name, text, ["version", "origin"], buckets=buckets, registry=self._registry)
 
     def render(self) -> bytes:
         """Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def audio(self, seconds: float) -> None:
+    def audio(self, origin: Origin, seconds: float) -> None:
         """Counts audio that was made."""
-        self._audio.inc(seconds)
+        self._audio.labels(self._version, origin.value).inc(seconds)
 
-    def began(self) -> None:
+    def written(self, result: str) -> None:
+        """An answer was stored, or not."""
+        self._writes.labels(result, self._version).inc()
+
+    def recorded(self, result: str) -> None:
+        """A record was stored, or not."""
+        self._records.labels(result, self._version).inc()
+
+    def store_failed(self, operation: str) -> None:
+        """The store did not carry out one of OPERATIONS."""
+        self._store_failures.labels(operation, self._version).inc()
+
+    def began(self, origin: Origin) -> None:
         """A speech request came."""
-        self._in_flight.inc()
+        self._in_flight.labels(self._version, origin.value).inc()
 
-    def ended(self, code: str, *, first_audio: float | None, total: float) -> None:
+    def count_queue(self, waiting: Callable[[], int]) -> None:
+        """Has the depth of the callers' queue read from `waiting`, at each reading."""
+        self._queued.labels(self._version, Origin.USER.value).set_function(waiting)
+
+    def let_in(self, origin: Origin, waited: float) -> None:
+        """A request was let in after so many seconds."""
+        self._queue.labels(self._version, origin.value).observe(waited)
+
+    def ended(
+        self,
+        origin: Origin,
+        code: str,
+        *,
+        first_audio: float | None,
+        total: float,
+        real_time_factor: float | None,
+    ) -> None:
         """A speech request ended; times in seconds, those of failed requests stay out of the histograms."""
-        self._in_flight.dec()
-        self._requests.labels(code, self._version).inc()
+        labels = (self._version, origin.value)
+        self._in_flight.labels(*labels).dec()
+        self._requests.labels(code, *labels).inc()
         if first_audio is not None:
-            self._first_audio.observe(first_audio)
+            self._first_audio.labels(*labels).observe(first_audio)
         if code == "200":
-            self._total.observe(total)
-        first = "none" if first_audio is None else f"{first_audio:.3f} s"
-        _log.info("code=%s first_audio=%s total=%.3f s", code, first, total)
-
-
-class Measured:
-    """ASGI middleware: measures each speech request by what is really sent."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != SPEECH_PATH:
-            await self._app(scope, receive, send)
-            return
-        began = time.monotonic()
-        code, first_audio, complete = CLIENT_GONE, None, False
-
-        async def watch(message: Message) -> None:
-            nonlocal code, first_audio, complete
-            await send(message)
-            if message["type"] == "http.response.start":
-                code = str(message["status"])
-            elif message["type"] == "http.response.body":
-                if code == "200" and first_audio is None and message.get("body"):
-                    first_audio = time.monotonic() - began
-                complete = not message.get("more_body", False)
-
-        self._metrics.began()
-        try:
-            await self._app(scope, receive, watch)
-        except Exception:
-            code, complete = "500", True
-            raise
-        finally:
-            total = time.monotonic() - began
-            self._metrics.ended(code if complete else CLIENT_GONE, first_audio=first_audio, total=total)
+            self._total.labels(*labels).observe(total)
+            if real_time_factor is not None:
+                self._factor.labels(*labels).observe(real_time_factor)

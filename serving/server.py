@@ -8,8 +8,18 @@ import uvicorn
 
 from serving.app import create_app
 from serving.config import ServerConfig
+from serving.delivery import wait_until_delivered
 from serving.edge import Activity
 from serving.host import EngineHost
+from serving.keys import Keys
+from serving.metrics import Metrics
+from serving.parts import Parts
+from serving.records import Records
+from serving.storage.outputs import Outputs
+from serving.storage.store import joined, open_store
+
+KEEP_ALIVE_SECONDS = 75
+"""Of a connection without a request: longer than the gateway keeps it, so that the gateway closes it."""
 
 
 class Server(uvicorn.Server):
@@ -35,18 +45,38 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter) or self._activity.settled(time.monotonic())
 
 
-def serve(config: ServerConfig, host: EngineHost) -> None:
-    """Serves until a signal or a failed load ends it. Exits 1 when the port cannot be opened."""
+def serve(config: ServerConfig, host: EngineHost, keys: Keys | None) -> None:
+    """Serves until a signal or a failed load ends it; everybody, where there are no `keys`. Exits 1 when the
+    port cannot be opened."""
     activity = Activity()
+    inference, store = config.inference, config.store
+    metrics = Metrics(
+        inference.version,
+        slots=inference.slots,
+        stores=store is not None and store.outputs,
+        records=store is not None and store.record_days is not None,
+    )
+    outputs, records = _open_outputs(config, metrics), _open_records(config, metrics)
+    parts = Parts(
+        config=inference,
+        host=host,
+        activity=activity,
+        metrics=metrics,
+        outputs=outputs,
+        keys=keys,
+        records=records,
+        versions_file=config.versions_file,
+    )
     settings = uvicorn.Config(
-        create_app(config.inference, host, activity),
+        create_app(parts),
         host=config.bind,
         port=config.port,
         lifespan="off",
         access_log=False,
+        log_config=None,
         log_level="warning",
         server_header=False,
-        timeout_keep_alive=75,  # longer than a proxy keeps an idle connection, so that the proxy closes it
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     server = Server(settings, activity)
 
@@ -55,3 +85,33 @@ def serve(config: ServerConfig, host: EngineHost) -> None:
 
     host.call_on_failure(stop)
     server.run()
+    if records is not None:
+        records.drain()
+    if outputs is not None:
+        outputs.drain()
+    wait_until_delivered(config.bind, config.port)
+
+
+def _open_outputs(config: ServerConfig, metrics: Metrics) -> Outputs | None:
+    """What keeps the answers; a store that is away is no reason not to start."""
+    if config.store is None or not config.store.outputs:
+        return None
+    served = config.inference
+    folder = joined(config.store.prefix, "outputs", served.model, served.version)
+    identity = {"model": served.model, "version": served.version, "revision": served.revision}
+    return Outputs(open_store(config.store), folder, identity, metrics.written)
+
+
+def _open_records(config: ServerConfig, metrics: Metrics) -> Records | None:
+    """What keeps the records, of all versions of the model in one place."""
+    if config.store is None or config.store.record_days is None:
+        return None
+    records = Records(
+        open_store(config.store),
+        joined(config.store.prefix, "records", config.inference.model),
+        days=config.store.record_days,
+        count=metrics.recorded,
+        trouble=metrics.store_failed,
+    )
+    records.expire_now_and_then()
+    return records

@@ -1,17 +1,20 @@
-"""Where model files come from when an image is built: `pypi:`, `derived:` and `file:` sources."""
+"""Where model files come from when an image is built: `pypi:`, `derived:`, `file:` and `s3:` sources."""
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from importlib import metadata
 from pathlib import Path
 
-from serving.errors import ArtifactError
+from serving.errors import ArtifactError, StorageError
 
 _SERVING = Path(__file__).resolve().parent
-_KNOWN = "pypi:DIST==VERSION#PATH, derived:SCRIPT#SOURCE and file:PATH"
+_KNOWN = "pypi:DIST==VERSION#PATH, derived:SCRIPT#SOURCE, file:PATH and s3://BUCKET/KEY"
+_PAUSES = (0.5, 1, 2, 4, 8)  # seconds before each further try of an object whose connection is cut
 
 
 def read_source(source: str, target: Path, base: Path) -> None:
@@ -25,9 +28,7 @@ def read_source(source: str, target: Path, base: Path) -> None:
         case "file":
             _copy(source, _below(base, rest, source), target)
         case "s3":
-            raise ArtifactError(
-                f"The source {source} is not fetched at build time yet; name it as one of {_KNOWN}."
-            )
+            _read_object(source, target)
         case _:
             raise ArtifactError(f"The source {source} is of no known kind; there are {_KNOWN}.")
 
@@ -71,6 +72,30 @@ def _read_derived(source: str, rest: str, target: Path, base: Path) -> None:
         read = Path(folder, "original")
         read_source(original, read, base)
         _run(source, [sys.executable, str(_below(_SERVING, script, source)), str(read), str(target)])
+
+
+def _read_object(source: str, target: Path) -> None:
+    """From the server and with the identity that AWS_* in the environment name, or the machine's own role."""
+    from serving.storage.bucket import Bucket
+    from serving.storage.config import Endpoint, place_of
+
+    name, key = place_of(source)
+    if not (source.startswith("s3://") and name and key):
+        raise ArtifactError(f"The source {source} is incomplete; write it as s3://BUCKET/KEY.")
+    bucket = Bucket(name, Endpoint(address=os.environ.get("AWS_ENDPOINT_URL", "")))
+    found = bucket.find(key)
+    if found is None:
+        raise ArtifactError(f"The source {source} does not exist.")
+    with target.open("wb") as file:
+        for pause in (*_PAUSES, None):
+            try:
+                for chunk in bucket.read(key, file.tell(), end=found.size, size=found.size):
+                    file.write(chunk)
+                return
+            except StorageError as error:
+                if not error.transient or pause is None:
+                    raise
+                time.sleep(pause)
 
 
 def _run(source: str, command: list[str]) -> None:

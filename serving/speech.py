@@ -1,25 +1,47 @@
 """A speech request, and what this server accepts of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from serving.engines.base import Engine
+from serving import events
+from serving.encoding import FORMATS
+from serving.engines.base import Engine, Utterance
 from serving.errors import RequestError
 
-FORMATS = {"wav": "audio/wav", "pcm": "audio/pcm"}
 MAX_CHARACTERS = 4096
+MAX_PRONUNCIATIONS = 100
+MAX_WORD_CHARACTERS = 80
+STREAM_FORMATS = ("audio", "sse")
+EXAMPLES: list[JsonValue] = [
+    {"model": "tts", "input": "Good morning.", "response_format": "mp3"},
+    {
+        "model": "tts-1",
+        "input": "The harbour was quiet, and nginx was not.",
+        "response_format": "wav",
+        "speed": 1.1,
+        "seed": 7,
+        "phonemes": {"nginx": "ˈɛndʒɪn ˈɛks"},
+    },
+    {"model": "tts", "input": "Heard as it is made.", "response_format": "pcm", "stream_format": "sse"},
+]
+"""Requests that every server answers whose model takes pronunciations."""
 
 
 class VoiceReference(BaseModel):
     """A voice named by its id, the other form of OpenAI's `voice` field."""
 
+    model_config = ConfigDict(strict=True)
+
     id: str
 
 
 class SpeechRequest(BaseModel):
-    """OpenAI's fields, and `seed`, which makes the audio repeatable."""
+    """OpenAI's fields, and two of ours: `seed` makes audio repeatable, `phonemes` says how words sound."""
+
+    model_config = ConfigDict(strict=True, json_schema_extra={"examples": EXAMPLES})
 
     model: Annotated[str, Field(description="`tts`, the model's own name, or `tts-1`")]
     input: Annotated[str, Field(description=f"the text to speak, at most {MAX_CHARACTERS} characters")]
@@ -27,28 +49,55 @@ class SpeechRequest(BaseModel):
         str | VoiceReference | None, Field(description="a voice's name; the default voice where left out")
     ] = None
     instructions: Annotated[
-        str | None, Field(description="accepted and without effect: the models here take none")
+        str | None,
+        Field(
+            description="how to speak; without effect, as with OpenAI's `tts-1`, where the model takes none: "
+            "the answer's header `x-tts-ignored` says so"
+        ),
     ] = None
-    response_format: Annotated[str | None, Field(description="`wav` (where left out) or `pcm`")] = None
-    speed: Annotated[float | None, Field(description="1.0 is the model's own pace (where left out)")] = None
-    stream_format: Annotated[str | None, Field(description="`audio` (where left out)")] = None
+    response_format: Annotated[
+        str | None, Field(description=f"{', '.join(f'`{name}`' for name in FORMATS)}; `wav` where left out")
+    ] = None
+    speed: Annotated[
+        float | None,
+        Field(
+            description="1.0 is the model's own pace (where left out); of OpenAI's 0.25 to 4 a model speaks "
+            "well in a part (hibari from 0.5 to 2), and what is outside is refused"
+        ),
+    ] = None
+    stream_format: Annotated[
+        str | None, Field(description="`audio` (where left out), or `sse`: events with the audio in base64")
+    ] = None
     seed: Annotated[int | None, Field(ge=0, lt=2**63, description="same seed, same bytes")] = None
+    phonemes: Annotated[
+        dict[str, str] | None,
+        Field(
+            description="how words are spoken, in the International Phonetic Alphabet, such as "
+            '`{"nginx": "ˌɛndʒɪnˈɛks"}`: a word in small letters in any case, one with a capital as written'
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Utterance:
-    """What to speak and how, everything checked but whether the engine can speak the text."""
+class Speech:
+    """What to speak and how to answer, everything checked but whether the engine can speak the text."""
 
-    text: str
-    voice: str
-    speed: float
-    seed: int | None
+    utterance: Utterance
     format: str
+    events: bool
+    """Whether the audio is wrapped in server-sent events."""
+    ignored: tuple[str, ...]
+    """Fields that were given and have no effect."""
+
+    @property
+    def media_type(self) -> str:
+        """Of the answer."""
+        return events.MEDIA_TYPE if self.events else FORMATS[self.format].media_type
 
 
-def check(request: SpeechRequest, *, model: str, engine: Engine) -> Utterance:
-    """The request as an utterance of `engine`, which serves `model`. Raises RequestError."""
-    names = ("tts", model, "tts-1")
+def check(request: SpeechRequest, *, model: str, engine: Engine) -> Speech:
+    """The request as speech of `engine`, which serves `model`. Raises RequestError."""
+    names = names_of(model)
     if request.model not in names:
         raise RequestError(
             f"The model {request.model!r} is not served here; name it as one of: {', '.join(names)}.",
@@ -56,18 +105,26 @@ def check(request: SpeechRequest, *, model: str, engine: Engine) -> Utterance:
             param="model",
             code="model_not_found",
         )
-    if request.stream_format not in (None, "audio"):
-        raise RequestError(
-            f"The stream format {request.stream_format!r} is not supported; leave it out or give audio.",
-            param="stream_format",
-        )
-    return Utterance(
+    emotion = engine.capabilities.emotion
+    utterance = Utterance(
         text=_text(request.input),
         voice=_voice(request.voice, engine),
         speed=_speed(request.speed, engine),
         seed=request.seed,
-        format=_format(request.response_format),
+        phonemes=_phonemes(request.phonemes, engine),
+        instructions=request.instructions if emotion else None,
     )
+    return Speech(
+        utterance=utterance,
+        format=_one_of("response_format", request.response_format, tuple(FORMATS)),
+        events=_one_of("stream_format", request.stream_format, STREAM_FORMATS) == "sse",
+        ignored=("instructions",) if request.instructions and not emotion else (),
+    )
+
+
+def names_of(model: str) -> tuple[str, ...]:
+    """What a request may call the model that is served."""
+    return (model, "tts", "tts-1")
 
 
 def _text(text: str) -> str:
@@ -111,12 +168,35 @@ def _speed(speed: float | None, engine: Engine) -> float:
     return speed
 
 
-def _format(name: str | None) -> str:
-    if name is None:
-        return "wav"
-    if name not in FORMATS:
+def _phonemes(phonemes: Mapping[str, str] | None, engine: Engine) -> Mapping[str, str]:
+    if not phonemes:
+        return {}
+    if not engine.capabilities.phonemes:
         raise RequestError(
-            f"The response format {name!r} is not supported; give one of: {', '.join(FORMATS)}.",
-            param="response_format",
+            "This model takes no pronunciations; leave out the field `phonemes`.", param="phonemes"
         )
-    return name
+    if len(phonemes) > MAX_PRONUNCIATIONS:
+        raise RequestError(
+            f"The field `phonemes` has {len(phonemes)} words, and at most {MAX_PRONUNCIATIONS} are accepted.",
+            param="phonemes",
+        )
+    for word in phonemes:
+        if not word.strip() or len(word) > MAX_WORD_CHARACTERS:
+            raise RequestError(
+                f"The field `phonemes` holds a word of {len(word)} characters, {word[:20]!r}; give one to "
+                f"{MAX_WORD_CHARACTERS}.",
+                param="phonemes",
+            )
+    return phonemes
+
+
+def _one_of(field: str, value: str | None, names: tuple[str, ...]) -> str:
+    """The value, or the first name where it was left out."""
+    if value is None:
+        return names[0]
+    if value not in names:
+        raise RequestError(
+            f"The field `{field}` is {value!r}, which is not supported; give one of: {', '.join(names)}.",
+            param=field,
+        )
+    return value

@@ -1,57 +1,175 @@
-"""Syntheses under way: a bounded number at a time, in the order they came, a chunk at a time.
+"""Syntheses under way: a bounded number at a time, a chunk at a time, that of the next gap first.
 
 A slot is held for one chunk, not for a whole stream: a client that reads slowly holds none, and a short
-request waits at most for a sentence of each longer one before it.
+request does not wait for the longer ones before it.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from functools import partial
+from typing import Protocol
 
 import anyio
-import anyio.to_thread
-from starlette.types import Receive
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from serving.audio import to_pcm, wav_header
+from serving import events
+from serving.encoding import FORMATS, Encoder
 from serving.engines.base import Engine
 from serving.errors import UnspeakableError
-from serving.speech import Utterance
+from serving.scheduler import Scheduler
+from serving.speech import Speech
+
+_log = logging.getLogger("serving.speech")
+
+Parts = AsyncGenerator[bytes, None]
+
+
+class Listener(Protocol):
+    """Who is told how a stream gets on."""
+
+    def busy(self) -> AbstractContextManager[None]:
+        """Entered while the stream waits for its place, and while a chunk is made or waits for its slot."""
+
+    def let_in(self, waited: float) -> None:
+        """The stream has its place, after so many seconds."""
+
+    def made(self, seconds: float, part: bytes, *, worked: float) -> None:
+        """So many seconds of audio were made in `worked` seconds; `part` is what the encoder gave. The thread
+        that made it tells."""
 
 
 class Synthesiser:
     """Runs the engine in threads, at most `slots` at a time."""
 
-    def __init__(self, slots: int, on_audio: Callable[[float], None]) -> None:
-        """`on_audio` is told the seconds of audio of each chunk."""
-        self._slots = slots
-        self._limiter: anyio.CapacityLimiter | None = None
-        self._on_audio = on_audio
+    def __init__(self, slots: int) -> None:
+        self._scheduler = Scheduler(slots)
 
-    async def stream(self, engine: Engine, utterance: Utterance) -> AsyncIterator[bytes]:
-        """Yields the encoded audio, the first part with its header. Raises UnspeakableError before it."""
-        if self._limiter is None:  # it belongs to the running event loop
-            self._limiter = anyio.CapacityLimiter(self._slots)
-        samples = engine.synthesise(
-            utterance.text, voice=utterance.voice, speed=utterance.speed, seed=utterance.seed
-        )
+    async def stream(
+        self,
+        engine: Engine,
+        speech: Speech,
+        *,
+        place: AbstractAsyncContextManager[None],
+        listener: Listener,
+    ) -> Parts:
+        """Yields the answer's parts, none of them empty. Raises UnspeakableError, or what `place` raises,
+        before the first one.
 
-        def pull() -> bytes | None:
-            chunk = next(samples, None)
-            return None if chunk is None else to_pcm(chunk)
+        `place` is held to the end. Engine and encoder are closed at the end, also when it comes early.
+        """
+        came = time.monotonic()
+        async with AsyncExitStack() as held:
+            with listener.busy():
+                await held.enter_async_context(place)
+            listener.let_in(time.monotonic() - came)
+            work = _Work(engine, speech, listener, came=came)
+            held.callback(work.close)
+            while True:
+                with listener.busy():
+                    # Cancelled, it waits for the chunk under way: the slot is free when it says so.
+                    part = await self._scheduler.run(work.pull, deadline=work.due)
+                if part is None:
+                    return
+                if part:
+                    yield part
 
-        header = wav_header(engine.sample_rate) if utterance.format == "wav" else b""
-        # A cancelled request waits here for the chunk under way, so that the slot is free when it says so.
-        while (part := await anyio.to_thread.run_sync(pull, limiter=self._limiter)) is not None:
-            self._on_audio(len(part) / 2 / engine.sample_rate)
-            yield header + part
-            header = b""
+
+class _Work:
+    """One request's way from the engine through the encoder. Used by one thread at a time. `due`: when its
+    listener would hear a gap; until there is something to hear, when it came."""
+
+    def __init__(self, engine: Engine, speech: Speech, listener: Listener, *, came: float) -> None:
+        self._chunks = engine.synthesise(speech.utterance)
+        self._rate = engine.sample_rate
+        self._speech = speech
+        self._listener = listener
+        self._seconds = 0.0
+        self._heard_since: float | None = None
+        self.due = came
+        self._encoder: Encoder | None = None
+        self._done = False
+
+    def pull(self) -> bytes | None:
+        """The bytes of the next chunk, which may be none yet; after the last one's, None."""
+        if self._done:
+            return None
+        began = time.monotonic()
+        chunk = next(self._chunks, None)
+        if chunk is not None:
+            if self._encoder is None:
+                self._encoder = FORMATS[self._speech.format].open(self._rate)
+            return self._told(len(chunk) / self._rate, self._encoder.feed(chunk), began)
+        self._done = True
+        if self._encoder is None:
+            raise UnspeakableError("The field `input` gave no sound.")
+        rest = self._told(0.0, self._encoder.finish(), began)
+        if not self._speech.events:
+            return rest
+        usage = events.Usage(characters=len(self._speech.utterance.text), audio_seconds=self._seconds)
+        return rest + events.done(usage)
+
+    def _told(self, seconds: float, audio: bytes, began: float) -> bytes:
+        self._seconds += seconds
+        now = time.monotonic()
+        if self._heard_since is None:
+            self._heard_since = now
+        self.due = self._heard_since + self._seconds
+        self._listener.made(seconds, audio, worked=now - began)
+        return events.delta(audio) if self._speech.events else audio
+
+    def close(self) -> None:
+        """Frees what engine and encoder hold."""
+        self._chunks.close()
+        if self._encoder is not None:
+            self._encoder.close()
 
 
-async def first_part(parts: AsyncIterator[bytes], receive: Receive) -> bytes | None:
+class SpeechResponse(StreamingResponse):
+    """Streams `parts` after `first`, and closes them however it ends."""
+
+    def __init__(
+        self,
+        first: bytes,
+        parts: Parts,
+        media_type: str,
+        headers: dict[str, str],
+        *,
+        seconds: float,
+        around: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]] = lambda parts: parts,
+    ) -> None:
+        """`around` wraps all parts as they are sent; what is not taken within `seconds` is cut off."""
+        super().__init__(around(_chain(first, parts)), media_type=media_type, headers=headers)
+        self._parts = parts
+        self._taken_within = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the answer. Cut off, it has no end, which is how a client sees that."""
+        try:
+            with anyio.move_on_after(self._taken_within) as limit:
+                await super().__call__(scope, receive, send)
+            if limit.cancelled_caught:
+                _log.warning("An answer was not taken within %g s and is cut off.", self._taken_within)
+        finally:
+            # Left to the garbage collector, an engine could keep its lock for long.
+            with anyio.CancelScope(shield=True):
+                await self._parts.aclose()
+
+
+async def _chain(first: bytes, rest: Parts) -> Parts:
+    yield first
+    async for part in rest:
+        yield part
+
+
+async def first_part(parts: Parts, receive: Receive) -> bytes | None:
     """The first part of a stream, or None when the client went away before it was there."""
     return await _unless_gone(partial(_first, parts), receive)
 
 
-async def _first(parts: AsyncIterator[bytes]) -> bytes | Exception:
+async def _first(parts: Parts) -> bytes | Exception:
     try:
         return await anext(parts)
     except StopAsyncIteration:
@@ -75,10 +193,3 @@ async def _unless_gone(work: Callable[[], Awaitable[bytes | Exception]], receive
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
-
-
-async def chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The first part, then the rest."""
-    yield first
-    async for part in rest:
-        yield part

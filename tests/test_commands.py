@@ -33,7 +33,8 @@ def test_a_kubeconfig_in_the_environment_never_turns_a_command_to_a_cluster(comm
     assert f"{command} --stack dev --kubeconfig /mine" in planned(command, "KUBECONFIG=/mine")
 
 
-def test_a_stack_with_a_node_group_gets_the_package_for_it() -> None:
+def test_a_stack_that_declares_something_on_aws_gets_the_package_for_it() -> None:
+    assert "-r requirements.txt" in planned("preview", "STACK=staging", "VENV=/nowhere")
     assert "-r requirements.txt" in planned("preview", "STACK=prod", "VENV=/nowhere")
     assert "-r requirements.txt" not in planned("preview", "STACK=dev", "VENV=/nowhere")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from local.engine.diagnosis import (
     crash_loop,
     deadline_exceeded,
     deployment_ready,
+    finished,
     holds,
+    no_progress,
+    starting,
     termination_messages,
     why_not_ready,
 )
@@ -70,10 +74,7 @@ class Waiter:
             if deployment_ready(last):
                 return last
             if deadline_exceeded(last):
-                seconds = last["spec"].get("progressDeadlineSeconds", 600)
-                raise self._failed(
-                    f"{address} made no progress for {seconds} s (its progress deadline).", last
-                )
+                raise self._failed(no_progress(last), last)
             if crash_loop(self._pods(last)):
                 raise self._failed(f"{address} has a pod that crashed again after {CRASHES} restarts.", last)
             return None
@@ -82,7 +83,7 @@ class Waiter:
             ready = last.get("status", {}).get("readyReplicas", 0)
             return f"waits for {address}: {ready} of {last['spec'].get('replicas', 1)} pods ready"
 
-        return self._poll(check, told, lambda: why_not_ready(self._pods(last)), timeout, address)
+        return self._poll(check, told, lambda: self._why(last), timeout, address)
 
     def _job(self, address: Address, timeout: float) -> Manifest:
         story = _Story(self._cluster, self._report)
@@ -93,7 +94,7 @@ class Waiter:
             last = self._get(address)
             pods = self._pods(last)
             story.tell(pods)
-            if holds(last, "Complete"):
+            if holds(last, "Complete") or finished(last, pods):
                 return last
             if holds(last, "Failed"):
                 why = condition(last, "Failed")
@@ -150,7 +151,25 @@ class Waiter:
         return self._cluster.find(POD, labels=selector, namespace=owner["metadata"]["namespace"])
 
     def _failed(self, sentence: str, deployment: Manifest) -> AwaitError:
-        return AwaitError("\n".join([sentence, *why_not_ready(self._pods(deployment))]))
+        return AwaitError("\n".join([sentence, *self._why(deployment)]))
+
+    def _why(self, deployment: Manifest) -> list[str]:
+        """What keeps its pods from being ready; of those that start, what they said last."""
+        pods = self._pods(deployment)
+        namespace = deployment["metadata"].get("namespace", "")
+        logs = {name: self._cluster.pod_log(namespace, name, tail=1) for name in starting(pods)}
+        return why_not_ready(
+            pods, {name: f"its log: {said(lines[-1])}" for name, lines in logs.items() if lines}
+        )
+
+
+def said(line: str) -> str:
+    """The message of a line of a log, which may be a JSON object."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return line
+    return str(found["message"]) if isinstance(found, dict) and "message" in found else line
 
 
 class _Story:

@@ -15,7 +15,7 @@ from lightkube.config.client_adapter import Client, ConnectionParams
 from lightkube.core.exceptions import ConfigError as KubeConfigError
 
 from local.engine.errors import ClusterError
-from local.engine.kinds import POD, Address, Kind
+from local.engine.kinds import OWNERS, POD, Address, Kind
 
 FIELD_MANAGER = "tts-local"
 _TRIES = 5
@@ -81,8 +81,10 @@ class Cluster:
     def delete(self, address: Address) -> None:
         """Ask for the deletion of an object after that of its dependents; one that is gone is fine."""
         path = address.kind.path(address.namespace, address.name)
+        # Foreground takes a turn of the garbage collector, which what owns nothing need not wait for.
+        policy = "Foreground" if address.kind in OWNERS else "Background"
         try:
-            self._json("DELETE", path, params={"propagationPolicy": "Foreground"})
+            self._json("DELETE", path, params={"propagationPolicy": policy})
         except ClusterError as error:
             if error.code != 404:
                 raise

@@ -49,7 +49,8 @@ def stack_file(root: Path, stack: str) -> Path:
 
 
 def load(root: Path, stack: str, overrides: Sequence[str] = ()) -> StackConfig:
-    """Read the config of a stack: the project's defaults, the stack's file, then `key=value` overrides.
+    """Read the config of a stack: the project's defaults, the stack's file, then `key=value` overrides, of
+    which a key such as `store.claim` sets one value of an object.
 
     Raises:
         ConfigError: a file is missing or unreadable, or an override is not `key=value`.
@@ -75,8 +76,24 @@ def load(root: Path, stack: str, overrides: Sequence[str] = ()) -> StackConfig:
             raise ConfigError(
                 f"--config {override}: expected key=value, for instance --config modelVersion=1.1.0."
             )
-        values[_qualified(name, key)] = text
+        whole, *inside = _qualified(name, key).split(".")
+        values[whole] = _nested(values.get(whole, ""), inside, text, override) if inside else text
     return StackConfig(project=name, values=values)
+
+
+def _nested(value: str, path: Sequence[str], text: str, override: str) -> str:
+    """The object `value` (JSON) with the text at one place of it."""
+    try:
+        whole = json.loads(value or "{}")
+    except ValueError:
+        whole = None
+    place = whole
+    for key in path[:-1]:
+        place = place.setdefault(key, {}) if isinstance(place, dict) else None
+    if not isinstance(place, dict):
+        raise ConfigError(f"--config {override}: what stands before the last dot holds no further keys.")
+    place[path[-1]] = text
+    return json.dumps(whole)
 
 
 def write_version(root: Path, stack: str, version: str) -> str:

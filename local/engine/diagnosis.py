@@ -7,6 +7,7 @@ from typing import Any
 
 Object = Mapping[str, Any]
 
+NOTHING_SAID: Mapping[str, str] = {}
 CRASHES = 3
 """Restarts after which a container that never got ready is given up, well before its progress deadline."""
 
@@ -54,16 +55,73 @@ def crash_loop(pods: Iterable[Object]) -> bool:
     )
 
 
-def why_not_ready(pods: Iterable[Object]) -> list[str]:
-    """Return a sentence for each thing that keeps a pod from being ready."""
+def finished(job: Object, pods: Iterable[Object]) -> bool:
+    """Whether the one pod that a Job needs has succeeded: nothing changes that any more, and the Job itself
+    says so seconds later."""
+    wanted, uid = job.get("spec", {}).get("completions") or 1, job["metadata"].get("uid")
+    succeeded = [
+        pod
+        for pod in pods
+        if pod.get("status", {}).get("phase") == "Succeeded"
+        and any(owner.get("uid") == uid for owner in pod["metadata"].get("ownerReferences") or [])
+    ]
+    return len(succeeded) >= wanted
+
+
+def no_progress(deployment: Object) -> str:
+    """Return the sentence for a Deployment whose progress deadline is over: which budgets it adds up."""
+    name, spec = deployment["metadata"]["name"], deployment["spec"]
+    budget = max(start_budgets(spec.get("template", {})).values(), default=0)
+    start = "to load (load.budgetSeconds of its catalog entry)"
+    if fetches(spec.get("template", {})):
+        start = "to fetch the model files (tts:timeouts.pullSeconds) and load them (load.budgetSeconds)"
+    load = f", of which {budget} s {start}" if budget else ""
+    return (
+        f"Deployment {name} made no progress for {spec.get('progressDeadlineSeconds', 600)} s, its progress "
+        f"deadline: the budgets for a node and for the image (tts:timeouts) and for the load{load}."
+    )
+
+
+def fetches(pod: Object) -> bool:
+    """Whether a pod, or a pod template, fetches its model files when it starts."""
+    containers = pod.get("spec", {}).get("containers") or []
+    return any(item.get("name") == "TTS_CACHE_DIR" for each in containers for item in each.get("env") or [])
+
+
+def start_budgets(pod: Object) -> dict[str, int]:
+    """Return how many seconds each container of a pod, or of a pod template, may take to start, by its
+    startup probe; containers without one are left out."""
+    return {
+        container["name"]: int(probe.get("failureThreshold", 3)) * int(probe.get("periodSeconds", 10))
+        for container in pod.get("spec", {}).get("containers") or []
+        if (probe := container.get("startupProbe"))
+    }
+
+
+def starting(pods: Iterable[Object]) -> list[str]:
+    """Return the names of the pods that run and have not been ready yet: their logs say how far they are."""
+    return [
+        pod["metadata"]["name"]
+        for pod in pods
+        for container in pod.get("status", {}).get("containerStatuses") or []
+        if "running" in container.get("state", {}) and not container.get("started")
+    ]
+
+
+def why_not_ready(pods: Iterable[Object], last_words: Mapping[str, str] = NOTHING_SAID) -> list[str]:
+    """Return a sentence for each thing that keeps a pod from being ready. `last_words`: the last line of the
+    log of a pod that starts, by its name."""
     found: list[str] = []
     for pod in pods:
         name = pod["metadata"]["name"]
         scheduled = condition(pod, "PodScheduled")
         if scheduled.get("status") == "False":
             found.append(f"Pod {name} is not scheduled: {scheduled.get('message', scheduled.get('reason'))}")
+        budgets, doing = start_budgets(pod), "fetch its model files and load" if fetches(pod) else "load"
         for container in pod.get("status", {}).get("containerStatuses") or []:
-            found += [f"Pod {name}, {said}" for said in _container(container)]
+            budget = budgets.get(container.get("name", ""), 0)
+            may = f"it may take {budget} s to {doing}" if budget else ""
+            found += [f"Pod {name}, {said}" for said in _container(container, may, last_words.get(name, ""))]
         if not pod.get("status", {}).get("containerStatuses") and scheduled.get("status") != "False":
             found.append(f"Pod {name} is {pod.get('status', {}).get('phase', 'Pending')}.")
     return found
@@ -82,7 +140,8 @@ def termination_messages(pods: Iterable[Object]) -> list[str]:
     return found
 
 
-def _container(status: Mapping[str, Any]) -> list[str]:
+def _container(status: Mapping[str, Any], may: str, last_words: str) -> list[str]:
+    """`may`: what the container may take to start; `last_words`: the last line of its log."""
     found = []
     state = status.get("state", {})
     ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
@@ -95,5 +154,6 @@ def _container(status: Mapping[str, Any]) -> list[str]:
         message = f": {waiting['message']}" if waiting.get("message") else "."
         found.append(f"container {status.get('name')} waits, {waiting.get('reason')}{message}")
     if "running" in state and not status.get("ready"):
-        found.append(f"container {status.get('name')} runs and is not ready yet.")
+        added = "" if status.get("started") else "".join(f"; {words}" for words in (may, last_words) if words)
+        found.append(f"container {status.get('name')} runs and is not ready yet{added.rstrip('.')}.")
     return found

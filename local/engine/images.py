@@ -1,4 +1,4 @@
-"""The images that the program declares, built or looked up; the builder is the platform's own or Docker."""
+"""The images that the program declares, built or looked up: the platform's own, or those of a registry."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local.engine.errors import EngineError
-from local.engine.objects import Action
 from local.engine.properties import UNKNOWN, has_unknown
 from local.engine.report import Report
+from local.engine.steps import Action
 from local.images.values import ImageBuild
 
 
@@ -25,7 +25,7 @@ class BuiltImage(Protocol):
 
 
 class Builder(Protocol):
-    """What builds and finds images: `local.images.ImageStore`, or Docker for a cluster elsewhere."""
+    """What builds and finds images: `local.images.ImageStore`, or for a cluster elsewhere `PushedImages`."""
 
     def find(self, build: ImageBuild) -> BuiltImage | None:
         """Return the image that was built from equal inputs, None when there is none."""
@@ -81,20 +81,23 @@ class Images:
     def _build(self, name: str, inputs: dict[str, Any]) -> ImageBuild:
         context = (self._root / str(inputs.get("context", {}).get("location", "."))).resolve()
         file = inputs.get("dockerfile") or {}
-        text = file.get("inline")
-        if text is None:
-            path = self._root / file["location"] if file.get("location") else context / "Dockerfile"
-            try:
-                text = path.read_text()
-            except OSError as error:
-                raise EngineError(
-                    f"Image {name}: its Dockerfile {path} cannot be read: {error.strerror}."
-                ) from error
+        path = self._root / file["location"] if file.get("location") else context / "Dockerfile"
+        ignores = (path.with_name(f"{path.name}.dockerignore"), context / ".dockerignore")
+        try:
+            text = file["inline"] if file.get("inline") else path.read_text(encoding="utf-8")
+            ignored = next((each.read_text(encoding="utf-8") for each in ignores if each.is_file()), "")
+        except OSError as error:
+            raise EngineError(
+                f"Image {name}: its Dockerfile {path} cannot be read: {error.strerror}."
+            ) from error
+        exports = ",".join(str(each.get("raw") or "") for each in inputs.get("exports") or [])
         return ImageBuild(
             context=context,
             dockerfile=text,
             build_args={key: str(value) for key, value in (inputs.get("buildArgs") or {}).items()},
             tags=tuple(inputs.get("tags") or ()),
+            ignored=ignored,
+            export=exports.removeprefix("type=registry").lstrip(","),
         )
 
     def _tell(self, action: Action, text: str) -> None:

@@ -35,7 +35,9 @@ POD = Kind("v1", "Pod", "pods")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 JOB = Kind("batch/v1", "Job", "jobs")
+EVENT = Kind("v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+SERVICE = Kind("v1", "Service", "services")
 VIRTUAL_SERVICE = Kind("networking.istio.io/v1", "VirtualService", "virtualservices")
 
 # Deletion walks this order backwards: the route goes first, the namespace last.
@@ -50,7 +52,7 @@ INSTALL_ORDER: tuple[Kind, ...] = (
     Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
     Kind("rbac.authorization.k8s.io/v1", "Role", "roles"),
     Kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
-    Kind("v1", "Service", "services"),
+    SERVICE,
     Kind("networking.istio.io/v1", "Gateway", "gateways"),
     Kind("networking.istio.io/v1", "DestinationRule", "destinationrules"),
     DEPLOYMENT,
@@ -63,8 +65,11 @@ INSTALL_ORDER: tuple[Kind, ...] = (
     VIRTUAL_SERVICE,
 )
 
-# Leases are made by release Jobs, not declared; `down` removes them all the same.
-_BY_NAME = {(kind.api_version, kind.name): kind for kind in (*INSTALL_ORDER, LEASE)}
+# Whose deletion is that of other objects too: replica sets and pods, endpoint slices.
+OWNERS = frozenset({DEPLOYMENT, JOB, SERVICE})
+
+# Leases and events are made by release Jobs, not declared; `down` removes them all the same.
+_BY_NAME = {(kind.api_version, kind.name): kind for kind in (*INSTALL_ORDER, LEASE, EVENT)}
 
 
 def kind_of(manifest: Mapping[str, Any]) -> Kind:

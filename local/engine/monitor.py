@@ -15,10 +15,11 @@ from local.engine.awaits import DEFAULT_TIMEOUT
 from local.engine.cluster import Manifest
 from local.engine.errors import EngineError, StoppedError, UnsupportedError
 from local.engine.images import Images
-from local.engine.kinds import kind_of
-from local.engine.objects import Action, Objects, Wanted, stamped
+from local.engine.kinds import INSTALL_ORDER, kind_of
+from local.engine.objects import Objects
 from local.engine.properties import from_struct, has_unknown, to_struct
 from local.engine.report import Report
+from local.engine.steps import Action, Wanted, stamped
 from local.errors import LocalError
 
 _IMAGE = "docker-build:index:Image"
@@ -26,6 +27,8 @@ _LOOKUP = "docker:index/getRegistryImage:getRegistryImage"
 _STACK = "pulumi:pulumi:Stack"
 _PROVIDER = "pulumi:providers:"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
+# A whole top-level key; an object's identity can hardly be ignored.
+_IGNORABLE = re.compile(r"(?!(?:apiVersion|kind|metadata)$)[A-Za-z]+")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 Request = Any  # the generated messages carry no types
 T = TypeVar("T")
@@ -164,18 +167,23 @@ class Monitor:
                 manifest=manifest,
                 delete_before_replace=request.deleteBeforeReplace,
                 timeout=max(limits, default=DEFAULT_TIMEOUT),
+                ignored=tuple(request.ignoreChanges),
             )
         )
         shown = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         return f"{metadata.get('namespace', '')}/{metadata['name']}".lstrip("/"), live | {"metadata": shown}
 
     def _manifest(self, request: Request, urn: str, inputs: dict[str, Any]) -> Manifest:
-        if request.ignoreChanges:
+        if any(_IGNORABLE.fullmatch(path) is None for path in request.ignoreChanges):
             raise UnsupportedError(
                 f"{request.type} {request.name} uses ignore_changes, which `python -m local` does not carry "
                 f"out; use `pulumi up` for this stack."
             )
         manifest = stamped(inputs, stack=self._stack, urn=urn)
+        if kind_of(manifest) not in INSTALL_ORDER:
+            raise UnsupportedError(
+                _unsupported("declares", f"{request.type}, which releases make themselves")
+            )
         if kind_of(manifest).namespaced:
             default = self._namespaces.get(request.provider, "default")
             manifest["metadata"].setdefault("namespace", default)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from enum import Enum
+from itertools import groupby
 
 from local.engine import diff
 from local.engine.awaits import DEFAULT_TIMEOUT, Waiter
@@ -16,66 +16,13 @@ from local.engine.errors import ClusterError, EngineError
 from local.engine.kinds import DEPLOYMENT, INSTALL_ORDER, JOB, NAMESPACE, Address
 from local.engine.properties import has_unknown
 from local.engine.report import Report
+from local.engine.steps import MARKS, STACK_LABEL, URN_ANNOTATION, Action, Step, Wanted
 
-STACK_LABEL = "tts/stack"
-URN_ANNOTATION = "tts/urn"
 _FORCE = "pulumi.com/patchForce"
 _SKIP_AWAIT = "pulumi.com/skipAwait"
 _REPLACE_UNREADY = "pulumi.com/replaceUnready"
 _TELLING = 6
 _OUTCOMES = {DEPLOYMENT: " and ready", JOB: " and complete"}
-
-
-class Action(Enum):
-    """What happens to one object; the value is how it is counted."""
-
-    CREATE = "created"
-    UPDATE = "updated"
-    REPLACE = "replaced"
-    DELETE = "deleted"
-    UNCHANGED = "unchanged"
-
-
-MARKS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.DELETE: "-"}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """One object that the program declares. `timeout` in seconds."""
-
-    urn: str
-    manifest: Manifest
-    delete_before_replace: bool = False
-    timeout: float = DEFAULT_TIMEOUT
-
-    @property
-    def address(self) -> Address:
-        """Where it lies."""
-        return Address.of(self.manifest)
-
-    def asks(self, annotation: str) -> bool:
-        """Whether one of Pulumi's annotations is set to `true`."""
-        return bool(self.manifest["metadata"].get("annotations", {}).get(annotation) == "true")
-
-
-@dataclass(frozen=True)
-class Step:
-    """What one object needs; `first` are the objects that must be gone before it is applied."""
-
-    action: Action
-    live: Manifest | None = None
-    changes: tuple[diff.Change, ...] = ()
-    reason: str = ""
-    first: tuple[Manifest, ...] = ()
-
-
-def stamped(manifest: Manifest, *, stack: str, urn: str) -> Manifest:
-    """Return the manifest with the marks by which this stack finds it again."""
-    marked = copy.deepcopy(manifest)
-    metadata = marked.setdefault("metadata", {})
-    metadata["labels"] = (metadata.get("labels") or {}) | {STACK_LABEL: stack}
-    metadata["annotations"] = (metadata.get("annotations") or {}) | {URN_ANNOTATION: urn}
-    return marked
 
 
 @dataclass
@@ -94,6 +41,7 @@ class Objects:
     stop: threading.Event = field(default_factory=threading.Event)
     counts: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
     applied: list[Manifest] = field(default_factory=list)
+    begun: set[Address] = field(default_factory=set)
     pruning: bool = False
 
     def __post_init__(self) -> None:
@@ -120,7 +68,9 @@ class Objects:
         """
         with self._lock:
             self._handled.add(wanted.address)
-        step = self._plan(wanted)
+        live = self._present(wanted.address)
+        wanted = wanted.beside(live)
+        step = self._plan(wanted, live)
         if self.preview:
             self._tell_plan(wanted.address, step)
             return wanted.manifest
@@ -135,25 +85,41 @@ class Objects:
             live = self.cluster.apply(wanted.manifest, force=wanted.asks(_FORCE))
         except ClusterError as error:
             raise EngineError(self._refusal(wanted, error)) from error
+        if step.action in (Action.CREATE, Action.REPLACE):
+            self.begun.add(wanted.address)
         if not wanted.asks(_SKIP_AWAIT) and not self._waiter.is_settled(live):
             self.report.step(".", f"{wanted.address}: {step.action.value}, now waits for it")
             live = self._waiter.settle(wanted.address, timeout=wanted.timeout)
-        self._tell_done(wanted.address, step, self.report.seconds - began)
+        self._tell_done(wanted, step, self.report.seconds - began)
         return live
 
     def prune(self) -> None:
         """Delete what this stack had before and no longer declares, in reverse order of installation."""
         self.pruning = True
-        for old in reversed(self._before):
-            address = Address.of(old)
-            if address not in self._handled and (self.preview or self._still_there(address, old)):
-                self._delete(old)
+        leaving = [old for old in reversed(self._before) if Address.of(old) not in self._handled]
+        if not self.preview:
+            self.delete_all(leaving)
+            return
+        for old in leaving:
+            self._delete(old)
 
     def delete_all(self, found: Iterable[Manifest]) -> None:
-        """Delete these objects one after the other, each awaited; one that is gone by then is fine."""
-        for old in found:
-            if self._still_there(Address.of(old), old):
+        """Delete these objects in their order, those of one kind that follow one another together; each is
+        awaited, and one that is gone by then is fine."""
+        for _, same in groupby(found, key=lambda old: str(old["kind"])):
+            self._delete_together([old for old in same if self._still_there(Address.of(old), old)])
+
+    def _delete_together(self, leaving: Sequence[Manifest]) -> None:
+        if len(leaving) < 2:
+            for old in leaving:
                 self._delete(old)
+            return
+        with ThreadPoolExecutor(len(leaving), thread_name_prefix="delete") as threads:
+            try:
+                list(threads.map(self._delete, leaving))
+            except BaseException:
+                self.stop.set()  # else a person's interrupt would wait for all of them
+                raise
 
     def count(self, action: Action) -> None:
         """Count one thing that was done, for the summary."""
@@ -165,11 +131,8 @@ class Objects:
         assert self.cluster is not None
         return Waiter(self.cluster, self.report, self.stop)
 
-    def _plan(self, wanted: Wanted) -> Step:
+    def _plan(self, wanted: Wanted, live: Manifest | None) -> Step:
         """Decide what one object needs by what is in the cluster."""
-        if self.cluster is None:
-            return Step(Action.CREATE)
-        live = self._present(wanted.address)
         others = tuple(old for old in self._before if self._was(old, wanted))
         if live is None:
             if others and wanted.delete_before_replace:
@@ -197,8 +160,7 @@ class Objects:
 
     def _present(self, address: Address) -> Manifest | None:
         """Return the live object; one that is being deleted is waited for and counts as gone."""
-        assert self.cluster is not None
-        live = self.cluster.get(address)
+        live = self.cluster.get(address) if self.cluster else None
         if live is not None and live["metadata"].get("deletionTimestamp"):
             if not self.preview:
                 self.report.step(".", f"{address} is being deleted; waits until it is gone")
@@ -264,7 +226,7 @@ class Objects:
         assert self.cluster is not None
         address, began = Address.of(old), self.report.seconds
         self.cluster.delete(address)
-        self._waiter.gone(address, uid=old["metadata"]["uid"])
+        self._waiter.gone(address, uid=old["metadata"]["uid"], timeout=DEFAULT_TIMEOUT + _grace(old))
         took = self.report.seconds - began
         self.report.step(MARKS[Action.DELETE], f"{address}: deleted{_took(took)}")
 
@@ -285,13 +247,18 @@ class Objects:
                 )
                 self._handled.add(Address.of(old))
 
-    def _tell_done(self, address: Address, step: Step, seconds: float) -> None:
+    def _tell_done(self, wanted: Wanted, step: Step, seconds: float) -> None:
         self.count(step.action)
         shown = [str(change) for change in step.changes[:_TELLING]]
-        outcome = _OUTCOMES.get(address.kind, "")
-        self.report.step(
-            MARKS[step.action], f"{address}: {step.action.value}{outcome}{_took(seconds)}", shown
-        )
+        outcome = "" if wanted.asks(_SKIP_AWAIT) else _OUTCOMES.get(wanted.address.kind, "")
+        done = f"{wanted.address}: {step.action.value}{outcome}{_took(seconds)}"
+        self.report.step(MARKS[step.action], done, shown)
+
+
+def _grace(old: Manifest) -> float:
+    """Seconds that the pods of an object have to end."""
+    pod = old.get("spec", {}).get("template", {}).get("spec", {})
+    return float(pod.get("terminationGracePeriodSeconds", 0))
 
 
 def _took(seconds: float) -> str:

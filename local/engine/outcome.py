@@ -11,10 +11,12 @@ from local.engine.config import StackConfig
 from local.engine.diagnosis import holds
 from local.engine.errors import EngineError
 from local.engine.kinds import DEPLOYMENT, POD, VIRTUAL_SERVICE
-from local.engine.objects import Action, Objects
+from local.engine.objects import Objects
 from local.engine.platform import Platform
 from local.engine.report import Report
 from local.engine.route import Share, shares
+from local.engine.steps import Action
+from local.engine.tally import guarded, tell_tally
 from local.engine.target import Target
 
 
@@ -27,8 +29,11 @@ def tell_success(
     if changed:
         _tell_without_effect(platform.without_effect(objects.applied), report)
     report.say(f"{changed}." if changed else "Nothing changed: the stack is as its config says.")
+    release = guarded(objects.applied)
+    if objects.cluster and release and objects.begun.intersection(release.jobs):
+        tell_tally(report, objects.cluster, release, wait=True)
     for name, value in sorted(outputs.items()):
-        if name != "url" and isinstance(value, str | int | float):
+        if name != "url" and value != "" and isinstance(value, str | int | float):
             report.say(f"  {name}: {value}")
     url = platform.url(str(outputs.get("url", "")))
     version = outputs.get("modelVersion") or config.get("modelVersion")
@@ -61,6 +66,9 @@ def tell_failure(
     if not objects.applied:
         report.say("Nothing was changed.")
         return
+    release = guarded(objects.applied)
+    if objects.cluster and release:
+        tell_tally(report, objects.cluster, release, wait=False)
     live = _live(objects)
     _tell_remains(objects, live)
     if live and live[0].version != config.get("modelVersion"):
@@ -80,7 +88,7 @@ def _tell_remains(objects: Objects, live: Sequence[Share]) -> None:
     serving = {share.revision for share in live}
     for pod in _candidate_pods(objects, serving):
         state = "ready, without traffic" if holds(pod, "Ready") else "not ready"
-        objects.report.say(f"Pod {pod['metadata']['name']} remains until the next `up`: {state}.")
+        objects.report.say(f"Pod {pod['metadata']['name']} remains until an `up` succeeds: {state}.")
     if not objects.pruning:
         objects.report.say("What the config no longer declares was not deleted.")
 

@@ -10,8 +10,8 @@ from local.engine.config import StackConfig
 from local.engine.errors import EngineError
 from local.engine.images import Builder
 from local.engine.kinds import INSTALL_ORDER
-from local.engine.objects import STACK_LABEL
 from local.engine.report import Report
+from local.engine.steps import STACK_LABEL
 from local.home import Home
 
 
@@ -88,9 +88,9 @@ class Platform:
             from local.images import ImageStore
 
             return ImageStore(self.home)
-        from local.images.docker import DockerBuilder
+        from local.images.pushed import PushedImages
 
-        return DockerBuilder()
+        return PushedImages()
 
     def without_effect(self, manifests: Iterable[Manifest]) -> list[str]:
         """Return a sentence for each thing that the embedded node accepts and does not carry out."""

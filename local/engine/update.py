@@ -9,14 +9,16 @@ from local.engine import config as stack_config
 from local.engine.cluster import Cluster, Manifest
 from local.engine.config import StackConfig
 from local.engine.images import Builder, Images
-from local.engine.kinds import CONFIG_MAP, LEASE, NAMESPACE, VIRTUAL_SERVICE
+from local.engine.kinds import CONFIG_MAP, EVENT, LEASE, NAMESPACE, VIRTUAL_SERVICE, Address, Kind
 from local.engine.lock import hold
-from local.engine.objects import STACK_LABEL, Objects
+from local.engine.objects import Objects
 from local.engine.outcome import summary, tell_failure, tell_success
 from local.engine.platform import Platform
 from local.engine.report import Report
+from local.engine.steps import STACK_LABEL
 from local.engine.target import Target
 from local.errors import LocalError
+from local.keys import check_keys
 
 if TYPE_CHECKING:
     from local.engine.monitor import Monitor
@@ -31,6 +33,7 @@ def up(target: Target, platform: Platform, report: Report) -> bool:
     with hold(platform.home.locks, target.stack):
         report.say(f"Updating stack {target.stack}.")
         platform.start(report)
+        check_keys(target, config, platform)
         objects = Objects(
             target.stack,
             platform.cluster(),
@@ -88,12 +91,15 @@ def down(target: Target, platform: Platform, report: Report) -> bool:
         cluster = platform.cluster()
         objects = Objects(target.stack, cluster, report, preview=False, namespace=platform.scope(config))
         owned = objects.owned()
-        made = _made_by_releases(cluster, owned)
-        routes = [found for found in made if found["kind"] == VIRTUAL_SERVICE.name]
+        scopes = _scopes(owned)
         namespaces = [found for found in owned if found["kind"] == NAMESPACE.name]
         try:
-            objects.delete_all([*routes, *(found for found in reversed(owned) if found not in namespaces)])
-            objects.delete_all([*(found for found in made if found not in routes), *namespaces])
+            objects.delete_all(_made_by_releases(cluster, scopes, VIRTUAL_SERVICE))
+            objects.delete_all(found for found in reversed(owned) if found not in namespaces)
+            # Only now: a Job that ends writes its last word.
+            objects.delete_all(_made_by_releases(cluster, scopes, VIRTUAL_SERVICE, CONFIG_MAP, LEASE))
+            _forget_events(cluster, report, _made_by_releases(cluster, scopes, EVENT))
+            objects.delete_all(namespaces)
         except KeyboardInterrupt:
             report.failure("Interrupted. Run `down` again to remove the rest.")
             return False
@@ -103,20 +109,32 @@ def down(target: Target, platform: Platform, report: Report) -> bool:
         return True
 
 
-def _made_by_releases(cluster: Cluster, owned: Sequence[Manifest]) -> list[Manifest]:
-    """Return what release Jobs made by themselves: receipts, the lease, and a route not settled yet."""
+def _scopes(owned: Sequence[Manifest]) -> list[tuple[str, str]]:
+    """Return the namespaces and names of which a stack has objects."""
     scopes = {
         (found["metadata"]["namespace"], found["metadata"]["labels"][NAME_LABEL])
         for found in owned
         if found["metadata"].get("namespace") and NAME_LABEL in found["metadata"]["labels"]
     }
+    return sorted(scopes)
+
+
+def _made_by_releases(cluster: Cluster, scopes: Sequence[tuple[str, str]], *kinds: Kind) -> list[Manifest]:
+    """Return what release Jobs made by themselves: receipts, the lease, events, a route not settled yet."""
     return [
         found
-        for namespace, name in sorted(scopes)
-        for kind in (VIRTUAL_SERVICE, CONFIG_MAP, LEASE)
+        for namespace, name in scopes
+        for kind in kinds
         for found in cluster.find(kind, labels=f"{PART_OF},{NAME_LABEL}={name}", namespace=namespace)
         if STACK_LABEL not in found["metadata"]["labels"]
     ]
+
+
+def _forget_events(cluster: Cluster, report: Report, events: Sequence[Manifest]) -> None:
+    for event in events:
+        cluster.delete(Address.of(event))
+    if events:
+        report.step("-", f"Events of the releases: {len(events)} deleted")
 
 
 def _monitor(target: Target, config: StackConfig, objects: Objects, builder: Builder) -> Monitor:

@@ -20,10 +20,12 @@ from local.images.errors import DockerfileError, ImageError
 from local.images.plan import Plan, taken
 from local.images.process import run
 from local.images.steps import Copy, Install, MakeFolder, Run, Stage, Step
-from local.images.values import Image
+from local.images.values import Image, ImageBuild
 
 _PATH = re.compile(r"(--?[\w-]+=)?(/(?!dev/|proc/|sys/).*)")
-_PASSED_ON = re.compile(r"(?i:https?_proxy|no_proxy)|PIP_\w+|UV_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|TZ")
+_PASSED_ON = re.compile(
+    r"(?i:https?_proxy|no_proxy)|PIP_\w+|UV_\w+|AWS_\w+|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|TZ"
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class Builder:
     """Builds one plan below `folder`, which the caller removes whatever happens."""
 
     def __init__(
-        self, *, context: Path, folder: Path, environments: Environments, log: Callable[[str], None]
+        self, build: ImageBuild, *, folder: Path, environments: Environments, log: Callable[[str], None]
     ) -> None:
-        self._context = context
-        self._ignore = Ignore.of(context)
+        self._context = build.context
+        self._ignore = Ignore(build.ignored.splitlines())
         self._folder = folder
         self._environments = environments
         self._log = log
@@ -160,7 +162,7 @@ def on_this_machine(word: str, rootfs: Path) -> str:
 
 
 def _environ(step: Run, rootfs: Path, environment: Environment, scratch: str) -> dict[str, str]:
-    """Return a clean environment: of this machine's variables only those that reach package registries."""
+    """Return a clean environment: of this machine's variables only those for registries and buckets."""
     own = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
     declared = {name: on_this_machine(value, rootfs) for name, value in step.env.items() if name != "PATH"}
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,7 +27,7 @@ class Selected:
 class Ignore:
     """The patterns of a `.dockerignore`, in Docker's meaning: from the root on, the last match decides."""
 
-    def __init__(self, patterns: tuple[str, ...] = ()) -> None:
+    def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._rules: list[tuple[re.Pattern[str], bool]] = []
         for raw in (*patterns, *ALWAYS_IGNORED):
             pattern = raw.strip()
@@ -35,12 +35,6 @@ class Ignore:
                 kept = pattern.startswith("!")
                 self._rules.append((_regex(pattern.removeprefix("!").strip()), kept))
         self._can_prune = not any(kept for _, kept in self._rules)
-
-    @classmethod
-    def of(cls, context: Path) -> Ignore:
-        """Read `.dockerignore` of a context folder, if there is one."""
-        file = context / ".dockerignore"
-        return cls(tuple(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else ())
 
     def ignores(self, path: str) -> bool:
         """Tell whether a path relative to the context (`a/b`) is left out."""

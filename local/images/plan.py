@@ -29,8 +29,6 @@ _MINOR = ".".join(PYTHON_VERSION.split(".")[:2])
 _PYTHON = re.compile(
     rf"(?:docker\.io/)?(?:library/)?python:{re.escape(_MINOR)}(?:[.-][\w.-]+)?(?:@sha256:[0-9a-f]{{64}})?"
 )
-# Arguments that builders know without an ARG; here every file has a fixed time anyway.
-_PREDEFINED = frozenset({"SOURCE_DATE_EPOCH"})
 _PIP_FLAGS = frozenset(
     ["--require-hashes", "--no-cache-dir", "--no-compile", "--no-input", "--disable-pip-version-check"]
 )
@@ -59,7 +57,7 @@ def make_plan(build: ImageBuild, resolve: Callable[[str], Image]) -> Plan:
 
 
 def _key(build: ImageBuild, stages: list[Stage]) -> str:
-    ignore = Ignore.of(build.context)
+    ignore = Ignore(build.ignored.splitlines())
     files: list[list[object]] = []
     for step in (step for stage in stages for step in stage.steps):
         if isinstance(step, Copy) and step.stage is None:
@@ -107,7 +105,7 @@ class _Planner:
     def finish(self) -> None:
         if not self.stages:
             raise DockerfileError(1, "there is no FROM; name the base image.")
-        if unknown := sorted(set(self._given) - self._declared - _PREDEFINED):
+        if unknown := sorted(set(self._given) - self._declared):
             raise ImageError(
                 f"The build argument {unknown[0]} is declared by no ARG of the Dockerfile; leave it out."
             )

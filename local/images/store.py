@@ -58,9 +58,7 @@ class ImageStore:
             image = self._built(plan.key)
             if image is None:
                 with tempfile.TemporaryDirectory(prefix=".build-", dir=self._folder) as folder:
-                    builder = Builder(
-                        context=build.context, folder=Path(folder), environments=self._environments, log=log
-                    )
+                    builder = Builder(build, folder=Path(folder), environments=self._environments, log=log)
                     image = self._keep(*builder.build(plan), aside=Path(folder) / "damaged")
             # Only what was true before and after is recorded: a file edited meanwhile is built again.
             unchanged = make_plan(build, self.resolve).key == plan.key

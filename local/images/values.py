@@ -11,13 +11,16 @@ from pathlib import Path
 class ImageBuild:
     """What one image is built from: a context folder, the text of a Dockerfile, its build arguments.
 
-    `tags` (`name:tag`) do not influence the content.
+    `tags` (`name:tag`) do not influence the content. `ignored` is the text of the `.dockerignore` that holds,
+    `export` the attributes of BuildKit's output (`rewrite-timestamp=true,...`).
     """
 
     context: Path
     dockerfile: str
     build_args: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    ignored: str = ""
+    export: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from local.node.errors import ApiError, bad_request, invalid, not_found
 from local.node.kinds import BY_PATH, Kind
 from local.node.logs import follow, last_lines
-from local.node.objects import Objects
+from local.node.objects import Objects, generated_name
 from local.node.pods.manager import PodManager
+from local.node.scale import scale_change, scale_of
 from local.node.selectors import Match, matcher
 from local.node.store import Event, Key, Object
 
@@ -84,6 +85,8 @@ class _Server:
         if target.subresource:
             if (target.kind.name, target.subresource, request.method) == ("Pod", "log", "GET"):
                 return self._log(request, target)
+            if (target.kind.name, target.subresource) == ("Deployment", "scale"):
+                return await self._scale(request, target)
             raise ApiError(
                 404, "NotFound", f"The subresource {target.subresource} is not served by the embedded node."
             )
@@ -101,7 +104,7 @@ class _Server:
         _check_identity(target, body)
         manager = request.query_params.get("fieldManager") or _agent(request)
         if request.method == "POST":
-            key = Key(target.kind, target.namespace, body.get("metadata", {}).get("name") or "")
+            key = Key(target.kind, target.namespace, _new_name(body))
             if target.kind.namespaced and not target.namespace:
                 raise bad_request("A namespace is missing in the path.")
             if not key.name:
@@ -111,19 +114,31 @@ class _Server:
             raise ApiError(405, "MethodNotAllowed", f"{request.method} needs the name of an object.")
         if request.method == "PUT":
             return _answer(target, self._objects.replace(target.key, body, manager=manager, dry_run=dry_run))
-        return self._patch(request, target, body, manager=manager, dry_run=dry_run)
+        existed = self._store.get(target.key) is not None
+        done = self._patch(request, target, body, manager=manager, dry_run=dry_run)
+        return _answer(target, done, 200 if existed else 201)
+
+    async def _scale(self, request: Request, target: Target) -> Response:
+        """A Deployment's number of replicas as an object of its own, read and patched."""
+        found = self._objects.get(target.key)
+        if request.method == "PATCH":
+            change = scale_change(await _body(request))
+            manager = request.query_params.get("fieldManager") or _agent(request)
+            dry_run = request.query_params.get("dryRun") == "All"
+            found = self._patch(request, target, change, manager=manager, dry_run=dry_run)
+        elif request.method != "GET":
+            raise ApiError(405, "MethodNotAllowed", "The scale of a Deployment is read or patched.")
+        return JSONResponse(scale_of(found))
 
     def _patch(
         self, request: Request, target: Target, body: Object, *, manager: str, dry_run: bool
-    ) -> Response:
+    ) -> Object:
         how = request.headers.get("content-type", "").split(";")[0]
         if how == "application/apply-patch+yaml":
             if not request.query_params.get("fieldManager"):
                 raise bad_request("fieldManager is required for server-side apply.")
-            existed = self._store.get(target.key) is not None
             force = _flag(request, "force")
-            done = self._objects.apply(target.key, body, manager=manager, force=force, dry_run=dry_run)
-            return _answer(target, done, 200 if existed else 201)
+            return self._objects.apply(target.key, body, manager=manager, force=force, dry_run=dry_run)
         strategic = how == "application/strategic-merge-patch+json"
         if how != "application/merge-patch+json" and (not strategic or _has_list(body)):
             raise ApiError(
@@ -131,7 +146,7 @@ class _Server:
                 "UnsupportedMediaType",
                 f"A patch of the type {how} is not carried out here; use server-side apply or a merge patch.",
             )
-        return _answer(target, self._objects.merge(target.key, body, manager=manager, dry_run=dry_run))
+        return self._objects.merge(target.key, body, manager=manager, dry_run=dry_run)
 
     async def _delete(self, request: Request, target: Target, dry_run: bool) -> Response:
         options = await _body(request) if await request.body() else {}
@@ -271,6 +286,12 @@ async def _body(request: Request) -> Object:
     if not isinstance(body, dict) or not isinstance(body.get("metadata", {}), dict):
         raise bad_request("The body must be an object.")
     return body
+
+
+def _new_name(body: Object) -> str:
+    metadata = body.get("metadata", {})
+    prefix = metadata.get("generateName")
+    return metadata.get("name") or (generated_name(str(prefix)) if prefix else "")
 
 
 def _check_identity(target: Target, body: Object) -> None:

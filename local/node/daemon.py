@@ -21,6 +21,7 @@ from local.node.errors import NodeError
 from local.node.process import end_leftovers
 
 START_LIMIT = 30.0  # seconds
+PORT_LIMIT = 3.0  # seconds
 STOP_LIMIT = 60.0  # seconds for all pods to end; then they are killed
 LOG_LIMIT = 5 << 20  # bytes of the daemon's log that are kept at a start
 
@@ -124,16 +125,25 @@ def _answers(home: Home) -> bool:
 
 
 def _check_port(port: int) -> None:
+    """Raise NodeError for a port that stays taken; the last thread of a killed gateway lets it go late."""
+    end = time.monotonic() + PORT_LIMIT
+    while not _is_free(port):
+        if time.monotonic() > end:
+            raise NodeError(
+                f"The gateway's port {port} is taken by {procfs.listening_process(port)}; stop that,"
+                " or choose another port with TTS_GATEWAY_PORT."
+            )
+        time.sleep(0.05)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            who = procfs.listening_process(port)
-            raise NodeError(
-                f"The gateway's port {port} is taken by {who}; stop that,"
-                " or choose another port with TTS_GATEWAY_PORT."
-            ) from error
+        except OSError:
+            return False
+        return True
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ KINDS = (
     Kind("", ("v1",), "Service", "services"),
     Kind("", ("v1",), "ServiceAccount", "serviceaccounts"),
     Kind("", ("v1",), "Pod", "pods"),
+    Kind("", ("v1",), "Event", "events"),
     Kind("apps", ("v1",), "Deployment", "deployments"),
     Kind("batch", ("v1",), "Job", "jobs"),
     Kind("coordination.k8s.io", ("v1",), "Lease", "leases"),

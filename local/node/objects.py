@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import secrets
 import uuid
 
 from local.node import clock, fields
@@ -12,7 +13,10 @@ from local.node.kinds import BY_NAME
 from local.node.store import Key, Object, Store
 from local.node.supported import refusals
 
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+EVENTS_KEPT = 500
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+EVENT = BY_NAME["Event"]
 FOREGROUND = "foregroundDeletion"
 OWNED_BY_CONTROLLERS = ("Namespace", "Deployment", "Job", "Pod")  # their deletion takes time
 IMMUTABLE = {
@@ -135,7 +139,12 @@ class Objects:
                 return live
             if live.get("spec") != new.get("spec"):
                 new["metadata"]["generation"] = live["metadata"]["generation"] + 1
-        return new if dry_run else self.store.put(key, new)
+        if dry_run:
+            return new
+        written = self.store.put(key, new)
+        if key.kind is EVENT:
+            self._forget_events()
+        return written
 
     def _admit(self, key: Key, live: Object | None, new: Object) -> None:
         try:
@@ -163,6 +172,14 @@ class Objects:
                     403, "Forbidden", f'The namespace "{key.namespace}" is being deleted; try again later.'
                 )
 
+    def _forget_events(self) -> None:
+        """Kubernetes drops events after an hour; here the oldest go once there are too many."""
+        found = sorted(
+            self.store.of_kind(EVENT), key=lambda item: int(item[1]["metadata"]["resourceVersion"])
+        )
+        for key, _ in found[:-EVENTS_KEPT]:
+            self.store.delete(key)
+
     def _routed_twice(self, key: Key, new: Object) -> list[str]:
         return [
             f"spec.hosts names {host}, which VirtualService {other.namespace}/{other.name}"
@@ -188,6 +205,11 @@ class Objects:
         uid = body.get("metadata", {}).get("uid")
         if live is not None and uid and uid != live["metadata"]["uid"]:
             raise conflict(key.kind.resource, key.name, f"its uid is {live['metadata']['uid']}, not {uid}.")
+
+
+def generated_name(prefix: str) -> str:
+    """A name of its own for an object that somebody only gave the beginning of a name."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(5))
 
 
 def _keep_server_fields(live: Object, body: Object) -> Object:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 from local.node.errors import bad_request
 
 Match = Callable[[dict[str, Any]], bool]
 SET = re.compile(r"^(\S+)\s+(in|notin)\s+\(([^)]*)\)$")
+FIELDS = (
+    "metadata.name",
+    "metadata.namespace",
+    "involvedObject.kind",
+    "involvedObject.name",
+    "reason",
+    "type",
+)
 EQUAL = re.compile(r"^([^\s!=]+)\s*(==|!=|=)\s*(\S*)$")
 
 
@@ -44,7 +53,11 @@ def _label(part: str) -> Match:
 
 def _field(part: str) -> Match:
     found = EQUAL.match(part)
-    if not found or found[1] not in ("metadata.name", "metadata.namespace"):
-        raise bad_request(f"The field selector {part} is unknown; use metadata.name or metadata.namespace.")
-    key, operator, wanted = found[1].removeprefix("metadata."), found[2], found[3]
-    return lambda item: (item["metadata"].get(key) == wanted) == (operator != "!=")
+    if not found or found[1] not in FIELDS:
+        raise bad_request(f"The field selector {part} is unknown; use one of {', '.join(FIELDS)}.")
+    parts, operator, wanted = found[1].split("."), found[2], found[3]
+    return lambda item: (reduce(_below, parts, item) == wanted) == (operator != "!=")
+
+
+def _below(value: Any, key: str) -> Any:
+    return value.get(key, {}) if isinstance(value, dict) else {}

@@ -10,32 +10,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.node.fields import SERVER_METADATA
-from local.node.values import VALUES
+from local.node.values import CLUSTER, VALUES
 
 POD = "spec.template."
 CONTAINER = POD + "spec.containers[]."
-EVERYWHERE = (
-    "metadata.name",
-    "metadata.namespace",
-    "metadata.labels",
-    "metadata.annotations",
-    "metadata.ownerReferences",
+EVERYWHERE = tuple(
+    f"metadata.{field}"
+    for field in ("name", "generateName", "namespace", "labels", "annotations", "ownerReferences")
 )
 PROBES = tuple(
     f"{CONTAINER}{probe}.{field}"
     for probe in ("startupProbe", "readinessProbe", "livenessProbe")
     for field in [
-        "httpGet.path",
-        "httpGet.port",
-        "httpGet.httpHeaders",
-        "httpGet.scheme",
-        "tcpSocket.port",
-        "exec.command",
-        "initialDelaySeconds",
-        "periodSeconds",
-        "timeoutSeconds",
-        "failureThreshold",
-        "successThreshold",
+        *("httpGet.path", "httpGet.port", "httpGet.httpHeaders", "httpGet.scheme", "tcpSocket.port"),
+        *("exec.command", "initialDelaySeconds", "periodSeconds", "timeoutSeconds"),
+        *("failureThreshold", "successThreshold"),
     ]
 )
 POD_FIELDS = (
@@ -53,6 +42,8 @@ POD_FIELDS = (
             "volumes[].configMap.optional",
             "volumes[].configMap.defaultMode",
             "volumes[].emptyDir",
+            "volumes[].persistentVolumeClaim.claimName",
+            *(f"volumes[].secret.{field}" for field in ("secretName", "items", "optional", "defaultMode")),
         ]
     ),
     *(
@@ -67,6 +58,7 @@ POD_FIELDS = (
             "env[].value",
             "env[].valueFrom.fieldRef",
             "env[].valueFrom.configMapKeyRef",
+            "env[].valueFrom.secretKeyRef",
             "ports[].name",
             "ports[].containerPort",
             "ports[].protocol",
@@ -87,18 +79,19 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
     "Namespace": (),
     "ConfigMap": ("data", "immutable"),
     "Lease": ("spec",),
+    "Event": (
+        *("involvedObject", "related", "reason", "message", "type", "action", "source"),
+        *("count", "series", "firstTimestamp", "lastTimestamp", "eventTime"),
+        *("reportingComponent", "reportingInstance"),
+    ),
     "Service": (
         "spec.selector",
         "spec.type",
         *(f"spec.ports[].{f}" for f in ("name", "port", "targetPort", "protocol")),
     ),
     "Deployment": (
-        *(
-            "spec.replicas",
-            "spec.selector.matchLabels",
-            "spec.minReadySeconds",
-            "spec.progressDeadlineSeconds",
-        ),
+        *("spec.replicas", "spec.selector.matchLabels"),
+        *("spec.minReadySeconds", "spec.progressDeadlineSeconds"),
         *POD_FIELDS,
     ),
     "Job": (
@@ -117,7 +110,7 @@ CARRIED_OUT: dict[str, tuple[str, ...]] = {
             "spec.http[].retries.attempts",
             "spec.http[].retries.perTryTimeout",
         ),
-        "spec.http[].retries.retryOn",
+        *("spec.http[].retries.retryOn", "spec.http[].headers.request.set"),
     ),
 }
 
@@ -129,6 +122,7 @@ POD_WITHOUT_EFFECT = {
     f"{CONTAINER}resources.requests": "nothing is scheduled",
     f"{CONTAINER}resources.limits.cpu": "processes share the machine's cores",
     f"{CONTAINER}resources.limits.ephemeral-storage": "files count against the machine's disk alone",
+    f"{POD}spec.volumes[].emptyDir.sizeLimit": "files count against the machine's disk alone",
     f"{CONTAINER}imagePullPolicy": "images are folders of this machine",
     f"{POD}spec.imagePullSecrets": "images are folders of this machine",
     **{
@@ -151,8 +145,8 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "RoleBinding": {"": "a pod with a service account may do everything in the node's API"},
     "NetworkPolicy": {"": "all processes of this machine reach one another"},
     "PodDisruptionBudget": {"": "the node evicts no pods"},
-    "HorizontalPodAutoscaler": {"": "the number of replicas stays as declared"},
-    "DestinationRule": {"": "the gateway neither ejects servers nor limits connections"},
+    "HorizontalPodAutoscaler": {"": "the number of replicas changes with a release alone"},
+    "DestinationRule": {"": "the gateway ejects no servers and keeps time-outs of its own"},
     "ServiceMonitor": {"": "there is no Prometheus here"},
     "PodMonitor": {"": "there is no Prometheus here"},
     "PrometheusRule": {"": "there is no Prometheus here"},
@@ -176,7 +170,6 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "VirtualService": {"spec.exportTo": "there is no mesh, only a gateway"},
 }
 
-CLUSTER = "use a cluster for that"
 NO_GPU = "this machine offers no GPU to pods; use a cluster or a CPU engine"
 POD_REFUSED = {
     f"{CONTAINER}resources.limits.nvidia.com/gpu": NO_GPU,
@@ -187,11 +180,9 @@ POD_REFUSED = {
     f"{POD}spec.initContainers": f"a pod is one process; {CLUSTER}",
     f"{POD}spec.ephemeralContainers": f"a pod is one process; {CLUSTER}",
     **{
-        f"{POD}spec.volumes[].{volume}": f"only configMap and emptyDir volumes exist; {CLUSTER}"
+        f"{POD}spec.volumes[].{volume}": f"only configMap, secret, emptyDir and claims exist; {CLUSTER}"
         for volume in [
             "hostPath",
-            "secret",
-            "persistentVolumeClaim",
             "csi",
             "nfs",
             "projected",
@@ -199,7 +190,6 @@ POD_REFUSED = {
             "ephemeral",
         ]
     },
-    f"{CONTAINER}env[].valueFrom.secretKeyRef": f"the node keeps no secrets; {CLUSTER}",
     f"{CONTAINER}envFrom": "name each variable in env",
 }
 REFUSED_KINDS = {
@@ -208,8 +198,8 @@ REFUSED_KINDS = {
     "ReplicaSet": "declare a Deployment",
     "Pod": "declare a Deployment or a Job",
     "CronJob": f"only Deployments and Jobs run here; {CLUSTER}",
-    "Secret": f"the node keeps no secrets; {CLUSTER}",
-    "PersistentVolumeClaim": f"only configMap and emptyDir volumes exist; {CLUSTER}",
+    "Secret": "a secret is a folder here, secrets/<namespace>/<name> below .tts, with a file for each entry",
+    "PersistentVolumeClaim": "a claim is a folder here, made when a pod first names it",
     "Ingress": "declare a Gateway and a VirtualService",
 }
 REFUSED: dict[str, dict[str, str]] = {

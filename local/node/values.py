@@ -10,6 +10,7 @@ from typing import Any
 DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 SECONDS_OF = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 SHORTEST_SECONDS = 0.001
+CLUSTER = "use a cluster for that"
 
 
 def _pod_values(spec: dict[str, Any]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What the server asks of an engine, and how it finds one by name."""
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,9 +17,43 @@ Samples = NDArray[np.float32]
 _SILENCE = 1e-3  # of full scale; NaN is not above it either
 
 
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What an engine can do, beyond speaking a text."""
+
+    languages: tuple[str, ...]
+    """Codes of ISO 639-1."""
+    cloning: bool = False
+    """Speaks in the voice of a recording."""
+    emotion: bool = False
+    """Follows `Utterance.instructions`."""
+    phonemes: bool = False
+    """Follows `Utterance.phonemes`."""
+    streaming: bool = True
+    """Gives its first chunk before it has made the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What an engine is to speak, and how; an engine is asked only for what its capabilities say."""
+
+    text: str
+    voice: str
+    speed: float = 1.0
+    """1.0 is the model's own pace."""
+    seed: int | None = None
+    phonemes: Mapping[str, str] = field(default_factory=dict)
+    """How words are to be spoken, in the International Phonetic Alphabet."""
+    instructions: str | None = None
+
+
 class Engine(Protocol):
     """A loaded model. The server runs up to `slots` syntheses of one engine at the same time, from
     several threads, and interleaves them between chunks."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can do."""
 
     @property
     def sample_rate(self) -> int:
@@ -30,17 +65,17 @@ class Engine(Protocol):
 
     @property
     def speeds(self) -> tuple[float, float]:
-        """The lowest and the highest speed that still sounds right; 1.0 is the model's own pace."""
+        """The lowest and the highest speed that can be asked for; 1.0 is the model's own pace."""
 
-    @property
-    def warm_up_text(self) -> str:
-        """A short sentence in the model's language, spoken once before the server reports ready."""
+    def warm_up(self) -> Samples:
+        """Loads all that is loaded late by speaking once; returns what was spoken."""
 
-    def synthesise(self, text: str, *, voice: str, speed: float, seed: int | None) -> Iterator[Samples]:
+    def synthesise(self, utterance: Utterance) -> Generator[Samples, None, None]:
         """Yields mono chunks, shape [samples], each non-empty and within -1..1, as soon as each is ready.
 
-        The same seed gives the same samples. Raises UnspeakableError for a text that this engine cannot
-        speak, before the first chunk wherever that can be known by then.
+        The chunks one after the other are the audio: an engine that speaks in pieces joins them itself. The
+        same seed gives the same samples. Raises UnspeakableError for what this engine cannot speak, before
+        the first chunk wherever that can be known by then. The caller closes it when nobody listens.
         """
 
 
@@ -53,10 +88,10 @@ def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:
     try:
         module = importlib.import_module(f"serving.engines.{config.engine}.engine")
         engine: Engine = module.load(model_dir, config)
-        loudest = _warm_up(engine)
+        spoken = engine.warm_up()
     except Exception as error:
         raise EngineError(f"The engine {config.engine} could not be loaded: {error}.") from error
-    if not loudest > _SILENCE:
+    if not float(np.abs(spoken).max(initial=0.0)) > _SILENCE:
         raise EngineError(f"The engine {config.engine} was loaded, and its first synthesis gave no sound.")
     if engine.sample_rate != config.sample_rate:
         raise EngineError(
@@ -64,9 +99,3 @@ def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:
             f"{config.sample_rate} Hz; correct sampleRate."
         )
     return engine
-
-
-def _warm_up(engine: Engine) -> float:
-    """Speaks once, which also loads what the engine loads lazily; returns the loudest sample."""
-    chunks = engine.synthesise(engine.warm_up_text, voice=engine.voices[0], speed=1.0, seed=0)
-    return max((float(np.abs(chunk).max()) for chunk in chunks), default=0.0)

@@ -3,7 +3,7 @@
 From the environment: KUBECONFIG; TTS_REGISTRY, where images are pushed and pulled; TTS_GATEWAY_URL, where
 this machine reaches Istio's ingress gateway; and, where they differ from the defaults below,
 TTS_GATEWAY_ADDRESS (the gateway seen from inside the cluster), TTS_BASE_IMAGE (an image with Python 3.11 and
-pip) and TTS_DOCKER_BUILD_ARGS.
+pip), TTS_BUILDER and TTS_BUILD_ARGS.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 import requests
 
+from local.images.pushed import PushedImages
+from local.images.values import ImageBuild
 from tests.e2e.conftest import Platform, make_platform
 
 GATEWAY_ADDRESS = "http://istio-ingressgateway.istio-system.svc.cluster.local"
@@ -28,14 +30,19 @@ NEEDED = ("KUBECONFIG", "TTS_REGISTRY", "TTS_GATEWAY_URL")
 NAME = "hibari"
 ALL_KINDS = (
     "deployments,replicasets,pods,services,endpointslices,configmaps,jobs,leases,serviceaccounts,roles,rolebindings,"
-    "poddisruptionbudgets,virtualservices.networking.istio.io,gateways.networking.istio.io,"
+    "poddisruptionbudgets,networkpolicies,horizontalpodautoscalers,virtualservices.networking.istio.io,"
+    "gateways.networking.istio.io,"
     "destinationrules.networking.istio.io"
 )
 # What Kubernetes and Istio put into each namespace.
 OF_KUBERNETES = {"serviceaccount/default", "configmap/kube-root-ca.crt"}
 OF_ISTIO = {"configmap/istio-ca-root-cert", "configmap/istio-ca-crl"}
 # `RUN` in both images names `python`, which a bare Debian does not have.
-BASE = 'FROM {base}\nRUN command -v python || ln -s "$(command -v python3)" /usr/local/bin/python\n'
+BASE = """\
+ARG SOURCE_DATE_EPOCH
+FROM {base}
+RUN command -v python || ln -s "$(command -v python3)" /usr/local/bin/python
+"""
 
 
 def kubectl(*words: str, given: str | None = None) -> str:
@@ -45,6 +52,13 @@ def kubectl(*words: str, given: str | None = None) -> str:
     )
     assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stderr}"
     return done.stdout
+
+
+def node_address() -> str:
+    """Where pods reach what listens on the machine of the cluster's node, which these tests run on."""
+    nodes = json.loads(kubectl("get", "nodes", "--output", "json"))["items"]
+    addresses = nodes[0]["status"]["addresses"]
+    return str(next(each["address"] for each in addresses if each["type"] == "InternalIP"))
 
 
 @dataclass
@@ -87,9 +101,25 @@ class ClusterPlatform(Platform):
         return self.present(f"app.kubernetes.io/version={version}")
 
     def job(self) -> dict[str, Any]:
-        """The release's Job: there is never more than one."""
-        (job,) = self.get("jobs")["items"]
+        """The release's Job: there is never more than one, and its guard beside it."""
+        jobs = self.get("jobs")["items"]
+        (job,) = [each for each in jobs if not each["metadata"]["name"].endswith("-guard")]
         return dict(job)
+
+    def receipt(self) -> dict[str, Any]:
+        """The record of the release whose Job is there."""
+        found = self.get("configmap", f"{self.job()['metadata']['name']}-receipt")
+        return dict(json.loads(found["data"]["receipt.json"]))
+
+    def events(self) -> list[str]:
+        """The reasons of the Events on the route, in the order of time."""
+        found = self.get(
+            "events", "--field-selector", f"involvedObject.kind=VirtualService,involvedObject.name={NAME}"
+        )
+        return [
+            item["reason"]
+            for item in sorted(found["items"], key=lambda item: item["metadata"]["creationTimestamp"])
+        ]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -102,15 +132,17 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def base_image(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_base_image(tmp_path_factory.mktemp("base"))
+
+
+def make_base_image(folder: Path) -> str:
     """The image that both images of a release are built on, in the cluster's registry."""
     registry = os.environ["TTS_REGISTRY"]
     base = os.environ.get("TTS_BASE_IMAGE", f"{registry}/base/python:bookworm")
-    folder = tmp_path_factory.mktemp("base")
-    (folder / "Dockerfile").write_text(BASE.format(base=base))
     tag = f"{registry}/tts-test/python:3.11"
-    for words in (["build", "--quiet", "--network", "host", "--tag", tag, str(folder)], ["push", "-q", tag]):
-        done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=240, check=False)
-        assert done.returncode == 0, done.stderr
+    epoch, export = {"SOURCE_DATE_EPOCH": "0"}, "oci-mediatypes=true,rewrite-timestamp=true"
+    build = ImageBuild(folder, BASE.format(base=base), epoch, (tag,), export=export)
+    PushedImages().build(build, log=print)
     return tag
 
 
@@ -119,12 +151,10 @@ def namespaced(folder: Path, base_image: str) -> Iterator[ClusterPlatform]:
     """A platform with nothing on it yet. Its namespace admits restricted pods alone, and goes at the end."""
     made = make_platform(folder)
     namespace = f"tts-test-{secrets.token_hex(4)}"
-    extra = {"TTS_DOCKER_BUILD_ARGS": os.environ.get("TTS_DOCKER_BUILD_ARGS", "--network host")}
     platform = ClusterPlatform(
         made.checkout,
         made.home,
         made.port,
-        extra=extra,
         namespace=namespace,
         gateway_url=os.environ["TTS_GATEWAY_URL"].rstrip("/"),
         host=f"{namespace}.test",
@@ -137,8 +167,11 @@ def namespaced(folder: Path, base_image: str) -> Iterator[ClusterPlatform]:
         host=platform.host,
         gatewayAddress=os.environ.get("TTS_GATEWAY_ADDRESS", GATEWAY_ADDRESS),
         drainSeconds=3,
+        # Several stacks at a time on one machine, each of which does little.
+        resources={"cpu": "20m", "memory": "1Gi"},
         rollout={"steps": [25, 60, 100], "holdSeconds": 2, "readySeconds": 60},
     )
+    platform.ask_no_speed()
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     document = {
         "apiVersion": "v1",

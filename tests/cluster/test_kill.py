@@ -15,7 +15,11 @@ pytestmark = pytest.mark.cluster
 
 
 def kill_in_the_ramp(stack: ClusterPlatform, log: Path) -> None:
-    """Starts a release and kills `up`, by SIGKILL, as soon as the first weight has moved."""
+    """Starts a release and kills `up`, by SIGKILL, as soon as the first weight has moved. The server it
+    releases has never served before: one that has would go back in a single step."""
+    server = stack.checkout / "serving" / "__init__.py"
+    before = server.read_text()
+    server.write_text(f"# Killed in the ramp, {time.time()}.\n")
     process = stack.start("up", "--stack", "dev", log=log)
     try:
         deadline = time.monotonic() + 240
@@ -26,6 +30,7 @@ def kill_in_the_ramp(stack: ClusterPlatform, log: Path) -> None:
     finally:
         process.kill()
         process.wait()
+        server.write_text(before)
 
 
 def test_a_killed_up_and_a_revert_converge(stack: ClusterPlatform, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.cluster
 ENGINE = "serving/engines/hibari/engine.py"
 SPOKEN = "yield np.clip(samples, -1.0, 1.0)"
 # The server starts, since its own first synthesis is heard; all others are silent.
-SILENT = "yield samples * np.float32(text == self.warm_up_text)"
+SILENT = "yield samples * np.float32(utterance.text == _WARM_UP_TEXT)"
 
 
 def test_silence_is_refused_and_the_revert_takes_it_away(stack: ClusterPlatform) -> None:
@@ -37,6 +37,10 @@ def test_silence_is_refused_and_the_revert_takes_it_away(stack: ClusterPlatform)
     job = stack.job()
     assert condition(job) == "Failed"
     assert job["status"]["failed"] == 1, "the verdict was not asked for again"
+    reasons = {each["reason"] for each in job["status"]["conditions"]}
+    assert reasons == {"BackoffLimitExceeded"}, (
+        "for any other but a deadline, the Pulumi engine waits its time"
+    )
     assert stack.of_version("1.1.0"), "the candidate stays to be looked at"
 
     with Traffic(stack, per_second=2) as traffic:

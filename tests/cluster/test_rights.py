@@ -7,18 +7,24 @@ import subprocess
 import pytest
 
 from tests.cluster.conftest import NAME, ClusterPlatform
+from tests.e2e.live import weights
 
 pytestmark = pytest.mark.cluster
 
 ROUTES, LEASES = "virtualservices.networking.istio.io", "leases.coordination.k8s.io"
+AUTOSCALERS = "horizontalpodautoscalers.autoscaling"
 NEEDED = [
     "list pods",
     "get deployments.apps",
+    "list deployments.apps",
+    "create events",
     "get jobs.batch",
     "list configmaps",
     "create configmaps",
     "patch configmaps",
     "delete configmaps",
+    f"list {AUTOSCALERS}",
+    f"patch {AUTOSCALERS}",
     f"create {ROUTES}",
     f"create {LEASES}",
     *(f"{verb} {ROUTES}/{NAME}" for verb in ("get", "patch", "delete")),
@@ -31,9 +37,13 @@ DENIED = [
     "create pods",
     "delete pods",
     "create pods/exec",
-    "list deployments.apps",
+    "get events",
+    "delete events",
     "patch deployments.apps",
     "delete deployments.apps",
+    "patch deployments.apps/another --subresource=scale",
+    "patch replicasets.apps --subresource=scale",
+    *(f"{verb} {AUTOSCALERS}" for verb in ("create", "update", "delete")),
     "create jobs.batch",
     "delete jobs.batch",
     "patch services",
@@ -57,6 +67,13 @@ def may(stack: ClusterPlatform, request: str, namespace: str) -> bool:
 
 def test_the_account_may_do_what_a_release_needs(stack: ClusterPlatform) -> None:
     assert [request for request in NEEDED if not may(stack, request, stack.namespace)] == []
+
+
+def test_the_account_may_scale_what_is_declared_and_not_change_it(stack: ClusterPlatform) -> None:
+    (revision,) = weights(stack.get("virtualservice.networking.istio.io", NAME))
+    assert may(stack, f"patch deployments.apps/{revision} --subresource=scale", stack.namespace)
+    assert not may(stack, f"update deployments.apps/{revision} --subresource=scale", stack.namespace)
+    assert not may(stack, f"patch deployments.apps/{revision}", stack.namespace)
 
 
 def test_the_account_may_do_nothing_else_here_nor_anything_elsewhere(stack: ClusterPlatform) -> None:

@@ -8,16 +8,23 @@ import runpy
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from pulumi.runtime import mocks, rpc, set_all_config
+from pulumi.runtime.proto import engine_pb2
 from pulumi.runtime.settings import reset_options
 from pulumi.runtime.stack import run_in_stack
 
+from components.catalog import Catalog
+from components.errors import SettingsError
+from components.settings import Settings, parse_settings
+
 ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
 DIGEST = f"sha256:{'ab' * 32}"
 BASE_DIGEST = f"sha256:{'cd' * 32}"
 
@@ -69,6 +76,32 @@ def entry(version: str = "1.0.0", **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+REGISTRY = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/hibari"
+"""Of staging and prod."""
+
+LEAST = {"tts:model": "hibari", "tts:modelVersion": "1.0.0", "tts:registry": "registry.example.com/speech"}
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Catalog:
+    for version in ("1.0.0", "1.1.0", "1.10.0"):
+        write_entry(tmp_path, entry(version))
+    return Catalog(tmp_path / "models")
+
+
+def read(catalog: Catalog, changes: Mapping[str, Any] | None = None, **keys: Any) -> Settings:
+    """The settings of a stack with `changes` to the least that a stack says."""
+    config = {key: as_text(value) for key, value in (LEAST | dict(changes or {})).items()}
+    return parse_settings(config, catalog, **{"now": NOW} | keys)
+
+
+def refusals(catalog: Catalog, changes: Mapping[str, Any], **keys: Any) -> list[str]:
+    """The sentences with which such a stack is refused."""
+    with pytest.raises(SettingsError) as caught:
+        read(catalog, changes, **keys)
+    return list(caught.value.mistakes)
+
+
 def write_entry(root: Path, document: Mapping[str, Any], *, name: str | None = None) -> Path:
     """Writes an entry where the catalog looks for it."""
     path = root / "models" / "hibari" / f"{name or document['version']}.yaml"
@@ -79,21 +112,25 @@ def write_entry(root: Path, document: Mapping[str, Any], *, name: str | None = N
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
+    return make_checkout(tmp_path)
+
+
+def make_checkout(folder: Path) -> Path:
     """A checkout with the real program and stacks, and small stand-ins for what its images are built from."""
     for name, text in FILES.items():
-        path = tmp_path / name
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     for name in ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.staging.yaml", "Pulumi.prod.yaml"):
-        shutil.copy(ROOT / name, tmp_path / name)
-    for stack in tmp_path.glob("Pulumi.*.yaml"):
+        shutil.copy(ROOT / name, folder / name)
+    for stack in folder.glob("Pulumi.*.yaml"):
         # Releasing is an edit of this line: no test may depend on which version the checkout has released.
         text, lines = re.subn(r"(?m)^  tts:modelVersion: .*$", "  tts:modelVersion: 1.0.0", stack.read_text())
         assert lines == 1, f"{stack.name} keeps its version on a line of its own, which a release edits"
         stack.write_text(text)
     for version in ("1.0.0", "1.1.0"):
-        write_entry(tmp_path, entry(version))
-    return tmp_path
+        write_entry(folder, entry(version))
+    return folder
 
 
 @dataclass(frozen=True)
@@ -123,6 +160,7 @@ class Program(mocks.MockMonitor):
         self.preview = preview
         self.registered: list[Registered] = []
         self.looked_up: list[str] = []
+        self.said: list[tuple[int, str]] = []
         self.exported: dict[str, Any] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
@@ -144,11 +182,20 @@ class Program(mocks.MockMonitor):
         assert len(found) == 1, f"{title} among {self.titles()}"
         return found[0]
 
-    def kind(self, kind: str) -> Registered:
-        """The one Kubernetes object of that kind."""
-        found = [each for each in self.registered if each.inputs.get("kind") == kind]
+    def kind(self, kind: str, *, logical: str = "") -> Registered:
+        """The one Kubernetes object of that kind, and of that logical name where one is given."""
+        found = [
+            each for each in self.registered if each.inputs.get("kind") == kind and logical in ("", each.name)
+        ]
         assert len(found) == 1, f"{kind} among {self.titles()}"
         return found[0]
+
+    def revisions(self) -> dict[str, str]:
+        """Version -> revision of every Deployment."""
+        metadata = [
+            each.inputs["metadata"] for each in self.registered if each.inputs.get("kind") == "Deployment"
+        ]
+        return {each["labels"]["app.kubernetes.io/version"]: each["name"] for each in metadata}
 
     def titles(self) -> list[str]:
         return [each.title for each in self.registered]
@@ -166,15 +213,37 @@ class Program(mocks.MockMonitor):
         return {by_urn[urn].title for urn in seen}
 
 
+class _Engine(mocks.MockEngine):
+    """Keeps what the program says aloud."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(None)
+        self._program = program
+
+    def Log(self, request: Any) -> Any:  # noqa: N802 - Pulumi's name
+        if request.severity != engine_pb2.DEBUG:
+            self._program.said.append((request.severity, request.message))
+        return super().Log(request)
+
+
+# What AWS says of a resource that it has made.
+_KNOWN_LATER: dict[str, dict[str, Any]] = {
+    "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "eks-gpu-0a1b2c"}]}]},
+    "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
+    "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made"},
+}
+
+
 class _Outputs(mocks.Mocks):
     def __init__(self, program: Program) -> None:
         self._program = program
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if args.typ == "docker-build:index:Image" and not self._program.preview:
-            digest = BASE_DIGEST if args.name == "server-base" else DIGEST
+            digest = BASE_DIGEST if args.name.startswith("server-base") else DIGEST
             return args.name, {**args.inputs, "digest": digest, "ref": f"{args.inputs['tags'][0]}@{digest}"}
-        return args.name, dict(args.inputs)
+        made = {"name": args.name} if args.typ == "aws:iam/role:Role" else {}
+        return args.name, {**made, **args.inputs, **_KNOWN_LATER.get(args.typ, {})}
 
     def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
         assert args.token == "docker:index/getRegistryImage:getRegistryImage"
@@ -190,16 +259,23 @@ def run_program(checkout: Path) -> RunProgram:
     """Runs the checkout's program as a stack; further settings are given as `{"tts:key": value}`."""
 
     def run(stack: str, changes: Mapping[str, Any] | None = None, *, preview: bool = False) -> Program:
-        project = yaml.safe_load((checkout / "Pulumi.yaml").read_text())["config"]
-        config = {key: schema["default"] for key, schema in project.items() if "default" in schema}
-        config |= yaml.safe_load((checkout / f"Pulumi.{stack}.yaml").read_text())["config"]
-        config |= dict(changes or {})
-        program = Program(preview=preview)
-        texts = {key: as_text(value) for key, value in config.items()}
-        contextvars.copy_context().run(run_in_context, checkout, stack, texts, program)
-        return program
+        return run_stack(checkout, stack, changes, preview=preview)
 
     return run
+
+
+def run_stack(
+    checkout: Path, stack: str, changes: Mapping[str, Any] | None = None, *, preview: bool = False
+) -> Program:
+    """Runs the program of `checkout` to its end."""
+    project = yaml.safe_load((checkout / "Pulumi.yaml").read_text())["config"]
+    config = {key: schema["default"] for key, schema in project.items() if "default" in schema}
+    config |= yaml.safe_load((checkout / f"Pulumi.{stack}.yaml").read_text())["config"]
+    config |= dict(changes or {})
+    program = Program(preview=preview)
+    texts = {key: as_text(value) for key, value in config.items()}
+    contextvars.copy_context().run(run_in_context, checkout, stack, texts, program)
+    return program
 
 
 def run_in_context(checkout: Path, stack: str, config: dict[str, str], program: Program) -> None:
@@ -208,7 +284,7 @@ def run_in_context(checkout: Path, stack: str, config: dict[str, str], program: 
         project="tts",
         stack=stack,
         monitor_address=program,
-        engine_address=mocks.MockEngine(None),
+        engine_address=_Engine(program),
         preview=program.preview,
         organization="organization",
     )

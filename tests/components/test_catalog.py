@@ -14,6 +14,11 @@ ARTIFACT = entry()["artifacts"][0]
 REAL = [(path.parent.name, path.stem) for path in sorted((ROOT / "models").glob("*/*.yaml"))]
 
 
+def limited(**limits: Any) -> dict[str, Any]:
+    """A change of an entry: further limits."""
+    return {"limits": entry()["limits"] | limits}
+
+
 def mistakes_of(root: Path, version: str = "1.0.0") -> list[str]:
     with pytest.raises(CatalogError) as caught:
         Catalog(root / "models").load("hibari", version)
@@ -29,6 +34,21 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
     assert version.load_budget_seconds == 60
     assert version.gate.rms_dbfs_min == -35
     assert version.size == 7936868
+
+
+def test_limits_left_out_have_defaults(tmp_path: Path) -> None:
+    write_entry(tmp_path, entry())
+    gate = Catalog(tmp_path / "models").load("hibari", "1.0.0").gate
+    assert (gate.clipped_percent, gate.word_error_mean, gate.word_error_each) == (0.1, 0.15, 0.35)
+    assert (gate.quality_min, gate.first_audio_seconds, gate.real_time_factor) == (2.9, 2.0, 1.0)
+    assert gate.first_audio_ratio is None
+
+
+def test_limits_of_an_entrys_own_are_read(tmp_path: Path) -> None:
+    write_entry(tmp_path, entry(**limited(firstAudioRatio=1.8, qualityMin=3.1, wordErrorRate={"mean": 0.1})))
+    gate = Catalog(tmp_path / "models").load("hibari", "1.0.0").gate
+    assert (gate.first_audio_ratio, gate.quality_min) == (1.8, 3.1)
+    assert (gate.word_error_mean, gate.word_error_each) == (0.1, 0.35)
 
 
 def test_versions_are_ordered_by_precedence_and_examples_ignored(tmp_path: Path) -> None:
@@ -69,6 +89,13 @@ def test_versions_are_ordered_by_precedence_and_examples_ignored(tmp_path: Path)
         ({"checks": {"required": []}}, "checks.required", "at least one item"),
         ({"baseline": {"charactersPerSecond": 0}}, "baseline.charactersPerSecond", "from 0.1"),
         ({"gate": {"texts": []}}, "gate.texts", "at least one item"),
+        (limited(clippedPercent=101), "limits.clippedPercent", "from 0 to 100"),
+        (limited(wordErrorRate={"mean": 0.5, "each": 0.2}), "limits.wordErrorRate.mean", "above what each"),
+        (limited(wordErrorRate={"median": 0.1}), "limits.wordErrorRate.median", "not a known key"),
+        (limited(qualityMin=6), "limits.qualityMin", "from 1 to 5"),
+        (limited(firstAudioSeconds=0), "limits.firstAudioSeconds", "from 0.001"),
+        (limited(realTimeFactor=-1), "limits.realTimeFactor", "from 0.001"),
+        (limited(firstAudioRatio=0.5), "limits.firstAudioRatio", "from 1 to 100"),
         ({"licence": "MIT"}, "licence", "did you mean"),
     ],
 )

@@ -9,18 +9,19 @@ import pytest
 from components.catalog import Catalog
 from components.errors import SourceError
 from components.identity import content_hash, copied_sources, image_inputs_hash
-from components.revision import Revision, identify, release_plan
+from components.plan import release_plan
+from components.revision import Revisions, identify
 from components.settings import parse_settings
 
-from .conftest import DIGEST, DOCKERFILE, as_text, entry, write_entry
+from .conftest import DIGEST, DOCKERFILE, NOW, as_text, entry, write_entry
 
 LEAST = {"tts:model": "hibari", "tts:modelVersion": "1.0.0", "tts:registry": "registry.example.com"}
-Identify = Callable[..., Revision]
+Identify = Callable[..., Revisions]
 
 
 def settings_of(checkout: Path, changes: dict[str, Any]) -> Any:
     config = {key: as_text(value) for key, value in (LEAST | changes).items()}
-    return parse_settings(config, Catalog(checkout / "models"))
+    return parse_settings(config, Catalog(checkout / "models"), now=NOW)
 
 
 @pytest.fixture
@@ -54,6 +55,7 @@ def test_the_order_of_keys_does_not_matter(revision_of: Identify, checkout: Path
         "serving/engines/hibari/requirements.txt",
         "serving/engines/hibari/build-requirements.txt",
         "serving/engines/hibari/Dockerfile",
+        "serving/engines/hibari/Dockerfile.dockerignore",
     ],
 )
 def test_an_edit_of_what_the_base_copies_is_a_new_revision(
@@ -63,8 +65,8 @@ def test_an_edit_of_what_the_base_copies_is_a_new_revision(
     with (checkout / file).open("a") as text:
         text.write("# edited\n")
     after = revision_of()
-    assert after.name != before.name
-    assert after.base_hash != before.base_hash
+    assert after.target.name != before.target.name
+    assert after.target.base_hash != before.target.base_hash
     assert after.release_image_hash == before.release_image_hash
 
 
@@ -72,7 +74,7 @@ def test_an_edit_of_what_the_base_copies_is_a_new_revision(
 def test_a_new_or_renamed_file_is_a_new_revision(revision_of: Identify, checkout: Path, file: str) -> None:
     before = revision_of()
     (checkout / file).write_text("")
-    assert revision_of().name != before.name
+    assert revision_of().target.name != before.target.name
 
 
 @pytest.mark.parametrize("file", ["serving/page/__pycache__/x.pyc", "serving/engines/other.py", "README.md"])
@@ -87,8 +89,8 @@ def test_a_changed_limit_of_the_entry_is_a_new_revision(revision_of: Identify, c
     before = revision_of()
     limits = entry()["limits"] | {"charactersPerSecondTolerance": 0.2}
     write_entry(checkout, entry(limits=limits))
-    assert revision_of().name != before.name
-    assert revision_of().base_hash == before.base_hash
+    assert revision_of().target.name != before.target.name
+    assert revision_of().target.base_hash == before.target.base_hash
 
 
 @pytest.mark.parametrize(
@@ -104,21 +106,21 @@ def test_a_changed_limit_of_the_entry_is_a_new_revision(revision_of: Identify, c
     ],
 )
 def test_another_pod_is_another_revision(revision_of: Identify, changes: dict[str, Any]) -> None:
-    assert revision_of(**changes).name != revision_of().name
+    assert revision_of(**changes).target.name != revision_of().target.name
 
 
 @pytest.mark.parametrize("changes", [{"replicas": 3}, {"rollout": {"holdSeconds": 9}}, {"host": "a.example"}])
 def test_what_is_no_part_of_the_pod_is_a_new_release_of_the_same_revision(
     revision_of: Identify, checkout: Path, changes: dict[str, Any]
 ) -> None:
-    assert revision_of(**changes).name == revision_of().name
+    assert revision_of(**changes).target.name == revision_of().target.name
     assert release_of(checkout, **changes) != release_of(checkout)
 
 
 def test_a_promoted_image_does_not_follow_the_checkout(revision_of: Identify, checkout: Path) -> None:
     before = revision_of(imageDigest=DIGEST)
     (checkout / "serving" / "server.py").write_text("edited")
-    assert revision_of(imageDigest=DIGEST).name == before.name
+    assert revision_of(imageDigest=DIGEST).target.name == before.target.name
 
 
 def test_an_edit_of_the_release_is_a_new_release_of_the_same_revision(
@@ -126,13 +128,13 @@ def test_an_edit_of_the_release_is_a_new_release_of_the_same_revision(
 ) -> None:
     revision, release = revision_of(), release_of(checkout)
     (checkout / "release" / "run.py").write_text("edited")
-    assert revision_of().name == revision.name
+    assert revision_of().target.name == revision.target.name
     assert release_of(checkout) != release
 
 
 def test_a_name_fits_a_dns_label(revision_of: Identify, checkout: Path) -> None:
     write_entry(checkout, entry("1.0.0-rc.1"))
-    assert revision_of(modelVersion="1.0.0-rc.1").name.rpartition("-")[0] == "hibari-1-0-0-rc-1"
+    assert revision_of(modelVersion="1.0.0-rc.1").target.name.rpartition("-")[0] == "hibari-1-0-0-rc-1"
 
 
 def test_copies_from_other_stages_are_not_read() -> None:

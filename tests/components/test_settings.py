@@ -8,30 +8,12 @@ import yaml
 
 from components.catalog import Catalog
 from components.errors import SettingsError
-from components.settings import Settings, parse_settings
+from components.machine_settings import pull_seconds
+from components.settings import parse_settings
 
-from .conftest import ROOT, as_text, entry, write_entry
+from .conftest import LEAST, NOW, ROOT, entry, read, refusals, write_entry
 
-LEAST = {"tts:model": "hibari", "tts:modelVersion": "1.0.0", "tts:registry": "registry.example.com/speech"}
 NODES = {"enabled": True, "clusterName": "speech", "subnetIds": ["subnet-1"], "maxSize": 4}
-
-
-@pytest.fixture
-def catalog(tmp_path: Path) -> Catalog:
-    for version in ("1.0.0", "1.1.0", "1.10.0"):
-        write_entry(tmp_path, entry(version))
-    return Catalog(tmp_path / "models")
-
-
-def read(catalog: Catalog, changes: dict[str, Any] | None = None, **keys: Any) -> Settings:
-    config = {key: as_text(value) for key, value in (LEAST | (changes or {})).items()}
-    return parse_settings(config, catalog, **keys)
-
-
-def refusals(catalog: Catalog, changes: dict[str, Any], **keys: Any) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        read(catalog, changes, **keys)
-    return list(caught.value.mistakes)
 
 
 def test_three_keys_are_enough(catalog: Catalog) -> None:
@@ -39,7 +21,7 @@ def test_three_keys_are_enough(catalog: Catalog) -> None:
     assert settings.name == "hibari"
     assert settings.namespace == "tts"
     assert settings.rollout.steps == (10, 50, 100)
-    assert settings.resources.memory == settings.entry.load_memory
+    assert settings.resources.memory == ""  # what each version needs to load
     assert settings.node_group is None
     assert settings.peak_gpus == 0
 
@@ -93,8 +75,10 @@ def test_every_declared_key_is_a_known_setting(catalog: Catalog) -> None:
         ("tts:replicas", "1.5", "a whole number"),
         ("tts:replicas", "many", "a whole number"),
         ("tts:slots", 0, "from 1 to 256"),
+        ("tts:loadDelaySeconds", 7201, "from 0 to 7200"),
         ("tts:drainSeconds", -1, "from 0 to 300"),
-        ("tts:graceSeconds", 5, "not longer than the drain of 5 seconds"),
+        ("tts:longestAnswerSeconds", 0, "from 1 to 3600"),
+        ("tts:graceSeconds", 60, "no longer a setting: write tts:longestAnswerSeconds"),
         ("tts:rollout", "soon", "not a mapping"),
         ("tts:nodeSelector", {"pool": ""}, "not empty"),
         ("tts:nodeGroup", {"enabled": "perhaps"}, "write true or false"),
@@ -121,6 +105,30 @@ def test_a_wrong_value_is_refused_with_its_key(catalog: Catalog, key: str, value
         ("resources", {"cpu": "much"}, "tts:resources.cpu", "500m or 2"),
         ("resources", {"memory": "1 GB"}, "tts:resources.memory", "512Mi or 4Gi"),
         ("resources", {"memory": "256Mi"}, "tts:resources.memory", "needs 512Mi to load"),
+        (
+            "resources",
+            {"memory": "2Gi", "memoryLimit": "1Gi"},
+            "tts:resources.memoryLimit",
+            "below the memory",
+        ),
+        ("resources", {"memoryLimit": "256Mi"}, "tts:resources.memoryLimit", "below the memory"),
+        ("resources", {"memoryLimit": "lots"}, "tts:resources.memoryLimit", "no amount of memory"),
+        ("resources", {"ephemeralStorage": "1 GB"}, "tts:resources.ephemeralStorage", "no amount of storage"),
+        ("network", {"policy": "on"}, "tts:network.policy", "write true or false"),
+        ("network", {"gatewayNamespaces": []}, "tts:network.gatewayNamespaces", "no request could come in"),
+        ("network", {"gatewayNamespaces": ["Istio"]}, "tts:network.gatewayNamespaces[0]", "no DNS label"),
+        ("network", {"monitoringNamespaces": "all"}, "tts:network.monitoringNamespaces", "not a list"),
+        ("network", {"apiServerPorts": []}, "tts:network.apiServerPorts", "no release could work"),
+        ("network", {"apiServerPorts": [70000]}, "tts:network.apiServerPorts[0]", "from 1 to 65535"),
+        ("network", {"apiServerPorts": [443, "https"]}, "tts:network.apiServerPorts[1]", "from 1 to 65535"),
+        (
+            "network",
+            {"apiServerCidrs": ["10.0.0.1/8"]},
+            "tts:network.apiServerCidrs[0]",
+            "no range of addresses",
+        ),
+        ("network", {"egressPorts": [True]}, "tts:network.egressPorts[0]", "from 1 to 65535"),
+        ("network", {"gatewayNamespace": "x"}, "tts:network.gatewayNamespace", "network.gatewayNamespaces?"),
         ("resources", {"gpus": 17}, "tts:resources.gpus", "from 0 to 16"),
         ("nodeGroup", {"minSize": 5}, "tts:nodeGroup.minSize", "above maxSize (4)"),
         ("nodeGroup", {"capacityType": "CHEAP"}, "tts:nodeGroup.capacityType", "ON_DEMAND, SPOT"),
@@ -162,7 +170,7 @@ def test_all_mistakes_are_reported_at_once(catalog: Catalog) -> None:
 
 def test_a_missing_key_is_refused(catalog: Catalog) -> None:
     with pytest.raises(SettingsError) as caught:
-        parse_settings({}, catalog)
+        parse_settings({}, catalog, now=NOW)
     assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == [
         "tts:model",
         "tts:modelVersion",
@@ -196,7 +204,38 @@ def test_a_release_that_the_node_group_can_never_hold_is_refused(catalog: Catalo
     assert read(catalog, fits).peak_gpus == 4
     [mistake] = refusals(catalog, fits | {"tts:replicas": 3})
     assert mistake.startswith("tts:nodeGroup.maxSize")
-    assert "needs 6 while both revisions run" in mistake
+    assert "needs 6 while the old and the new revision run" in mistake
+
+
+def test_a_canary_and_warm_versions_take_gpus_too(catalog: Catalog) -> None:
+    more = {
+        "tts:nodeGroup": NODES,
+        "tts:resources": {"gpus": 1},
+        "tts:canary": {"version": "1.1.0", "weight": 5, "replicas": 1},
+    }
+    assert read(catalog, more).peak_gpus == 2 + 1
+    warm = more | {"tts:warmVersions": ["1.10.0"]}
+    assert read(catalog, warm).peak_gpus == 2 + 1 + 1
+    [mistake] = refusals(catalog, warm | {"tts:replicas": 2})
+    assert mistake.startswith("tts:nodeGroup.maxSize is 4 with 4 GPUs, but a release needs 7 while")
+
+
+def test_memory_must_do_for_each_version_that_is_kept(catalog: Catalog, tmp_path: Path) -> None:
+    write_entry(tmp_path, entry("2.0.0", load={"budgetSeconds": 60, "memory": "2Gi"}))
+    [mistake] = refusals(
+        catalog, {"tts:resources": {"memory": "1Gi"}, "tts:canary": {"version": "2.0.0", "weight": 5}}
+    )
+    assert mistake.startswith('tts:resources.memory is "1Gi", but hibari 2.0.0 needs 2Gi to load')
+
+
+def test_a_webhook_is_named_by_its_secret_and_never_said(catalog: Catalog) -> None:
+    assert read(catalog, {"tts:webhookSecret": "release-news"}).webhook_secret == "release-news"
+    [mistake] = refusals(catalog, {"tts:webhookSecret": "https://hooks.example.com/T0/hush"})
+    assert mistake.startswith("tts:webhookSecret is an address")
+    assert "Kubernetes Secret under the key url" in mistake
+    assert "hush" not in mistake
+    [mistake] = refusals(catalog, {"tts:webhookSecret": "Release News"})
+    assert "no name of a Kubernetes Secret" in mistake
 
 
 def test_a_pod_must_fit_one_node_and_ask_for_a_gpu(catalog: Catalog) -> None:
@@ -209,12 +248,23 @@ def test_a_pod_must_fit_one_node_and_ask_for_a_gpu(catalog: Catalog) -> None:
 def test_an_entrys_mistakes_are_reported_with_the_settings(catalog: Catalog, tmp_path: Path) -> None:
     write_entry(tmp_path, entry("1.1.0", sampleRate="fast"))
     mistakes = refusals(catalog, {"tts:modelVersion": "1.1.0", "tts:replicas": 0})
-    assert mistakes[0].startswith("models/hibari/1.1.0.yaml: sampleRate")
-    assert mistakes[1].startswith("tts:replicas")
+    assert mistakes[0].startswith("tts:replicas")
+    assert mistakes[1].startswith("models/hibari/1.1.0.yaml: sampleRate")
 
 
 def test_the_pull_budget_grows_with_the_model(catalog: Catalog, tmp_path: Path) -> None:
     big = entry()["artifacts"][0] | {"size": 5_000_000_000}
     write_entry(tmp_path, entry("3.0.0", artifacts=[big]))
-    assert read(catalog).timeouts.pull_seconds == 60
-    assert read(catalog, {"tts:modelVersion": "3.0.0"}).timeouts.pull_seconds == 260
+    settings = read(catalog, {"tts:modelVersion": "3.0.0", "tts:warmVersions": ["1.0.0"]})
+    assert [pull_seconds(settings.timeouts, size=each.entry.size) for each in settings.served] == [260, 60]
+    limited = read(catalog, {"tts:modelVersion": "3.0.0", "tts:timeouts": {"pullSeconds": 9}})
+    assert pull_seconds(limited.timeouts, size=limited.stable.entry.size) == 9
+
+
+def test_a_load_delay_is_said_aloud_and_never_refused(catalog: Catalog) -> None:
+    assert read(catalog).notices == ()
+    [said] = read(catalog, {"tts:loadDelaySeconds": 10}).notices
+    assert "until 10 s after its start" in said
+    assert "refused" not in said
+    [said] = read(catalog, {"tts:loadDelaySeconds": 600}).notices
+    assert "Its release will be refused: by its catalog entry 1.0.0 may take 60 s" in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,8 @@ from typing import Any
 import pytest
 import requests
 import yaml
+
+from tests.ports import free_port
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARTS = [
@@ -30,12 +31,11 @@ PARTS = [
     "serving",
 ]
 PARTS += [".dockerignore"]
+VERSIONS = ("1.0.0", "1.1.0")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+ROLLOUT = {"steps": [25, 100], "holdSeconds": 1, "readySeconds": 60, "probesPerSecond": 20}
+"""Short: with so many probes the evidence for a step is there after some three seconds."""
 
 
 def read_environment(pid: int) -> dict[str, str]:
@@ -112,6 +112,18 @@ class Platform:
         assert old in text, f"{relative} has no {old!r} any more: the test must follow the code"
         path.write_text(text.replace(old, new, 1))
 
+    def edit_entry(self, version: str, section: str, **values: Any) -> None:
+        """Edit a section of a version's catalog entry."""
+        path = self.checkout / f"models/hibari/{version}.yaml"
+        document = yaml.safe_load(path.read_text())
+        document[section].update(values)
+        path.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def ask_no_speed(self) -> None:
+        """How quick one version is beside another, on a machine that does other things too, is not asked."""
+        for version in VERSIONS:
+            self.edit_entry(version, "limits", firstAudioRatio=10)
+
     def restore(self, relative: str) -> None:
         shutil.copy(CHECKOUT / relative, self.checkout / relative)
 
@@ -142,12 +154,17 @@ class Platform:
         return found
 
     def servers(self) -> list[str]:
-        """The revisions whose speech servers run here, one for each process: read from what each was told."""
-        found = []
+        """The revisions whose speech servers run here, one for each process."""
+        return list(self.server_processes().values())
+
+    def server_processes(self) -> dict[int, str]:
+        """The speech servers that run here, each with its revision: read from what each was told."""
+        found = {}
         for line in self.processes():
             if "-m serving" in line:
-                environment = read_environment(int(line.split()[0]))
-                found.append(json.loads(Path(environment["TTS_CONFIG"]).read_text())["revision"])
+                process = int(line.split()[0])
+                environment = read_environment(process)
+                found[process] = json.loads(Path(environment["TTS_CONFIG"]).read_text())["revision"]
         return found
 
 
@@ -164,7 +181,7 @@ def make_platform(folder: Path) -> Platform:
     platform.configure(
         modelVersion="1.0.0",
         gatewayAddress=platform.url,
-        rollout={"steps": [25, 100], "holdSeconds": 1, "readySeconds": 60},
+        rollout=ROLLOUT,
     )
     return platform
 
@@ -173,6 +190,7 @@ def make_platform(folder: Path) -> Platform:
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """A platform that serves version 1.0.0; whatever a test leaves on it, the end takes away."""
     made = make_platform(tmp_path_factory.mktemp("platform"))
+    made.ask_no_speed()
     first = made.up()
     assert first.status == 0, first.text
     yield made
@@ -184,12 +202,16 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 class Traffic:
     """Ordinary requests at a fixed rate, each checked to its last byte, while the `with` block runs."""
 
-    def __init__(self, platform: Platform, *, per_second: float = 5.0) -> None:
+    def __init__(
+        self, platform: Platform, *, per_second: float = 5.0, headers: dict[str, str] | None = None
+    ) -> None:
         self._platform = platform
+        self._headers = headers or {}
         self._pause = 1.0 / per_second
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self.versions: list[str] = []
+        self.revisions: list[str] = []
         self.faults: list[str] = []
         self.sent = 0
 
@@ -213,7 +235,7 @@ class Traffic:
 
     def _one(self) -> None:
         try:
-            answer = self._platform.speak("A short sentence, spoken on the way.")
+            answer = self._platform.speak("A short sentence, spoken on the way.", **self._headers)
             seconds = (len(answer.content) - 44) / 2 / 24000
             if answer.status_code != 200 or not 1.0 < seconds < 10.0:
                 self.faults.append(
@@ -221,5 +243,6 @@ class Traffic:
                 )
             else:
                 self.versions.append(answer.headers["x-tts-version"])
+                self.revisions.append(answer.headers["x-tts-revision"])
         except (requests.RequestException, KeyError) as error:
             self.faults.append(repr(error))

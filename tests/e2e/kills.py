@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.e2e.conftest import Platform, Traffic, read_environment
 from tests.e2e.live import Api, Object, RouteWatch, condition, document, ready, weights
+from tests.waiting import eventually
 
 LOOK_SECONDS = 0.002
 """Between two looks at a log: what follows the awaited line is often only a tenth of a second away."""
@@ -61,12 +62,12 @@ THEN = ("same", "old", "nothing")
 
 @dataclass(frozen=True)
 class Cell:
-    """`victim`: the process of `up` or that of the Job. `then`: the same version again, the old one, or
+    """`victim`: who is killed, such as `up` or `job`. `then`: the same version again, the old one, or
     nothing."""
 
     victim: str
     moment: str
-    then: str
+    then: str = "nothing"
 
     def __str__(self) -> str:
         return f"{self.victim}, {self.moment}, {self.then}"
@@ -86,14 +87,49 @@ class Row:
     dropped: int = 0
     seconds: float = 0.0
 
-    HEAD = "victim  moment                    then     outcome                         sent  dropped  seconds"
 
-    def __str__(self) -> str:
-        cell = self.cell
-        return (
-            f"{cell.victim:6}  {cell.moment:24}  {cell.then:7}  {self.outcome:30}  {self.sent:4}  "
-            f"{self.dropped:7}  {self.seconds:7.1f}"
-        )
+def table(rows: Sequence[Row]) -> str:
+    """The rows under their heads, each column as wide as it must be."""
+    lines = [["victim", "moment", "then", "outcome", "sent", "dropped", "seconds"]]
+    for row in rows:
+        cell, numbers = row.cell, (row.sent, row.dropped, f"{row.seconds:.1f}")
+        lines.append([cell.victim, cell.moment, cell.then, row.outcome, *map(str, numbers)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = [[text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join(["", *("  ".join(line).rstrip() for line in padded), ""])
+
+
+@contextmanager
+def running_up(platform: Platform, log: Path) -> Iterator[subprocess.Popen[str]]:
+    """`up` on its way, told into `log`; it is killed if it still runs at the end."""
+    process = platform.start("up", "--stack", "dev", log=log)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def must_succeed(platform: Platform, *, timeout: float = 240) -> str:
+    """What another `up` says."""
+    done = platform.up(timeout=timeout)
+    assert done.status == 0, done.text
+    return done.text
+
+
+def serving(platform: Platform, api: Api) -> Object:
+    """The Deployment of the one revision that has all the weight, and answers."""
+    ((revision, weight),) = weights(api.route()).items()
+    assert weight == 100
+    deployment = api.get("deployments", revision)
+    assert deployment is not None
+    assert platform.live_version() == version_of(deployment)
+    return deployment
+
+
+def version_of(deployment: Object) -> str:
+    return str(deployment["metadata"]["labels"]["app.kubernetes.io/version"])
 
 
 def other(version: str) -> str:
@@ -109,16 +145,20 @@ class Kills:
     live: str = "1.0.0"
     settled: bool = True
     rows: list[Row] = field(default_factory=list)
+    code: str = ""
+    """What the server's code says in the live revision."""
 
     def run(self, cell: Cell) -> None:
         self._settle()
         row = Row(cell)
         self.rows.append(row)
+        code = self._new_code()
         began = time.monotonic()
-        traffic, watch = Traffic(self.platform), RouteWatch(self.platform.home)
+        traffic, watch = Traffic(self.platform), RouteWatch(Api(self.platform.home))
         try:
             with traffic, watch:
-                end = _Release(self.platform, self.folder, old=self.live).run(cell)
+                release = _Release(self.platform, self.folder, old=self.live, go_back=self._write_code)
+                end = release.run(cell)
         finally:
             row.seconds = time.monotonic() - began
             row.sent, row.dropped = traffic.sent, len(traffic.faults)
@@ -127,24 +167,35 @@ class Kills:
         assert watch.looks > 20, "the route was hardly ever looked at"
         row.outcome = f"whole, all on the {'old' if end == self.live else 'new'} ({end})"
         self.live, self.settled = end, True
+        self.code = self.code if cell.then == "old" else code
+
+    def _new_code(self) -> str:
+        """A server that never ran before: what has settled once goes back by one step and without a gate."""
+        code = f"# Cell {len(self.rows)}.\n"
+        self._write_code(code)
+        return code
+
+    def _write_code(self, code: str = "") -> None:
+        (self.platform.checkout / "serving" / "__init__.py").write_text(code or self.code)
 
     def _settle(self) -> None:
         """After a cell that failed: the platform as every cell finds it."""
         if not self.settled:
+            self._write_code()
             self.platform.configure(modelVersion=self.live)
-            done = self.platform.up()
-            assert done.status == 0, done.text
+            must_succeed(self.platform)
         self.settled = False
 
     def table(self) -> str:
-        return "\n".join(["", Row.HEAD, *map(str, self.rows), ""])
+        return table(self.rows)
 
 
 class _Release:
     """A release from the version `old` to the other one that is hit by a kill."""
 
-    def __init__(self, platform: Platform, folder: Path, *, old: str) -> None:
+    def __init__(self, platform: Platform, folder: Path, *, old: str, go_back: Callable[[], None]) -> None:
         self._platform = platform
+        self._go_back = go_back
         self._log = folder / "up.log"
         self._api = Api(platform.home)
         self._old, self._new = old, other(old)
@@ -154,7 +205,7 @@ class _Release:
     def run(self, cell: Cell) -> str:
         """The version that serves in the end."""
         self._platform.configure(modelVersion=self._new)
-        with self._up() as up:
+        with running_up(self._platform, self._log) as up:
             self._strike(cell, up)
             if cell.victim == "job" and cell.then == "nothing":
                 assert up.wait(WAIT_SECONDS) == 0, self._log.read_text()
@@ -164,6 +215,8 @@ class _Release:
         if cell == Cell("up", cell.moment, "nothing"):
             self._alone()
         end = self._old if cell.then == "old" else self._new
+        if cell.then == "old":
+            self._go_back()
         if cell.then != "nothing":
             self._platform.configure(modelVersion=end)
             self._must_succeed()
@@ -171,16 +224,6 @@ class _Release:
         again = self._must_succeed()
         assert "Nothing changed" in again, again
         return end
-
-    @contextmanager
-    def _up(self) -> Iterator[subprocess.Popen[str]]:
-        process = self._platform.start("up", "--stack", "dev", log=self._log)
-        try:
-            yield process
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
 
     def _strike(self, cell: Cell, up: subprocess.Popen[str]) -> None:
         pid, job_log = self._job_process(up)
@@ -245,26 +288,19 @@ class _Release:
         raise AssertionError("the Job did not end by itself")
 
     def _must_succeed(self) -> str:
-        done = self._platform.up()
-        assert done.status == 0, done.text
-        return done.text
+        return must_succeed(self._platform)
 
     def _serving(self) -> str:
-        """The version of the one ready revision that has all the weight, and answers."""
-        ((revision, weight),) = weights(self._api.route()).items()
-        assert weight == 100
-        deployment = self._api.get("deployments", revision)
-        assert deployment is not None
+        """The version that serves, with all its replicas."""
+        deployment = serving(self._platform, self._api)
         assert ready(deployment) == deployment["spec"]["replicas"]
-        version = deployment["metadata"]["labels"]["app.kubernetes.io/version"]
-        assert self._platform.live_version() == version
-        return version
+        return version_of(deployment)
 
     def _converged(self, version: str) -> None:
         assert self._serving() == version
         route = self._api.route()
-        assert [entry["name"] for entry in route["spec"]["http"]] == [f"pin-{version}", "weighted"]
         (revision,) = weights(route)
+        assert [entry["name"] for entry in route["spec"]["http"]] == [f"pin-{revision}", "weighted"]
         self._ran(revision)
         deployments = [found["metadata"]["name"] for found in self._api.all("deployments")]
         assert deployments == [revision], "another revision is left"
@@ -277,7 +313,12 @@ class _Release:
         ]
         assert left == []
         assert self._platform.servers() == [revision]
-        assert [line for line in self._platform.processes() if "-m release" in line] == []
+        assert self._releasing("run") == []
+        # Nobody waits for the guard, which ends once it has seen the old revision gone.
+        eventually(lambda: self._releasing("guard") == [])
+
+    def _releasing(self, command: str) -> list[str]:
+        return [line for line in self._platform.processes() if f"-m release {command}" in line]
 
     def _ran(self, revision: str) -> None:
         """A release of this revision ran within this cell, to its good end, and holds the lease."""

@@ -14,6 +14,7 @@ NAMESPACE, NAME = "tts", "hibari"
 REVISION = "tts/revision"
 GROUPS = {
     "configmaps": "/api/v1",
+    "events": "/api/v1",
     "pods": "/api/v1",
     "services": "/api/v1",
     "deployments": "/apis/apps/v1",
@@ -22,12 +23,15 @@ GROUPS = {
     "virtualservices": "/apis/networking.istio.io/v1",
     "destinationrules": "/apis/networking.istio.io/v1",
     "poddisruptionbudgets": "/apis/policy/v1",
+    "horizontalpodautoscalers": "/apis/autoscaling/v2",
 }
 Object = dict[str, Any]
 
 
 class Api:
-    """Reads one namespace of an embedded platform, by its kubeconfig."""
+    """Reads one namespace of an embedded platform, and deletes in it, by its kubeconfig."""
+
+    namespace = NAMESPACE
 
     def __init__(self, home: Path) -> None:
         kubeconfig = yaml.safe_load((home / "kubeconfig").read_text())
@@ -53,9 +57,36 @@ class Api:
         return found
 
     def job(self) -> Object:
-        """The release's Job: there is never more than one."""
-        (job,) = self.all("jobs")
+        """The release's own Job, without its guard's: there is never more than one."""
+        (job,) = [found for found in self.all("jobs") if not found["metadata"]["name"].endswith("-guard")]
         return job
+
+    def receipt(self, release: str = "") -> Object:
+        """What the release (that of the Job, where none is named) and its guard have written:
+        `receipt.json` and `traffic.json`, read; empty where one is missing."""
+        name = release or self.job()["metadata"]["name"]
+        found = self.get("configmaps", f"{name}-receipt")
+        data = found["data"] if found else {}
+        return {key: json.loads(data.get(key, "{}")) for key in ("receipt.json", "traffic.json")}
+
+    def events(self) -> list[Object]:
+        """The Events on the route, in the order in which they came to be."""
+        found = [event for event in self.all("events") if event["involvedObject"]["kind"] == "VirtualService"]
+        return sorted(found, key=_made)
+
+    def delete(self, plural: str, name: str) -> None:
+        answer = self._session.delete(self._url(plural, f"/{name}"), timeout=10)
+        answer.raise_for_status()
+
+    def scale(self, revision: str, replicas: int) -> None:
+        """What an autoscaler, or `kubectl scale`, does."""
+        answer = self._session.patch(
+            self._url("deployments", f"/{revision}/scale"),
+            data=json.dumps({"spec": {"replicas": replicas}}),
+            headers={"content-type": "application/merge-patch+json"},
+            timeout=10,
+        )
+        answer.raise_for_status()
 
     def of_revision(self, revision: str) -> list[str]:
         """All that carries a revision's label."""
@@ -66,8 +97,15 @@ class Api:
         ]
 
     def _ask(self, plural: str, rest: str, **query: str) -> requests.Response:
-        url = f"{self._server}{GROUPS[plural]}/namespaces/{NAMESPACE}/{plural}{rest}"
-        return self._session.get(url, params=query, timeout=10)
+        return self._session.get(self._url(plural, rest), params=query, timeout=10)
+
+    def _url(self, plural: str, rest: str) -> str:
+        return f"{self._server}{GROUPS[plural]}/namespaces/{self.namespace}/{plural}{rest}"
+
+
+def _made(event: Object) -> int:
+    """Events have whole seconds; the store counts every write."""
+    return int(event["metadata"]["resourceVersion"])
 
 
 def weights(route: Object) -> dict[str, int]:
@@ -111,8 +149,8 @@ class RouteWatch:
     in several requests is judged only when the route was the same before and after them.
     """
 
-    def __init__(self, home: Path, *, pause: float = 0.05) -> None:
-        self._api = Api(home)
+    def __init__(self, api: Api, *, pause: float = 0.05) -> None:
+        self._api = api
         self._pause = pause
         self._stop = threading.Event()
         self.faults: list[str] = []

@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
 
 import pytest
 
-from tests.e2e.conftest import Finished, Platform, Traffic
-
-ENGINE = "serving/engines/hibari/engine.py"
-REVERTS = "To go back: make release VERSION=1.0.0"
-SPOKEN = "yield np.clip(samples, -1.0, 1.0)"
-LOADED = "self._hibari = Hibari("
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A bad edit, and the words by which its cause must be named."""
-
-    name: str
-    edit: Callable[[Platform], None]
-    words: tuple[str, ...]
-
-
-def config(**values: object) -> Callable[[Platform], None]:
-    return lambda platform: platform.configure(**values)
-
-
-def candidate(relative: str, old: str, new: str) -> Callable[[Platform], None]:
-    def edit(platform: Platform) -> None:
-        platform.configure(modelVersion="1.1.0")
-        platform.edit(relative, old, new)
-
-    return edit
-
+from tests.e2e.conftest import Platform, Traffic
+from tests.e2e.faults import (
+    APP,
+    ENGINE,
+    ENTRY,
+    LOADED,
+    REVERTS,
+    Refusal,
+    attempt,
+    candidate,
+    config,
+    mend,
+    revert,
+)
 
 # Refused before anything is started.
 AT_ONCE = [
@@ -49,7 +34,7 @@ AT_ONCE = [
     ),
     Refusal(
         "wrong sha256",
-        candidate("models/hibari/1.1.0.yaml", "b1cfe472da94", "000000000000"),
+        candidate(ENTRY, "b1cfe472da94", "000000000000"),
         ("hibari.onnx", "000000000000", "b1cfe472da94"),
     ),
 ]
@@ -62,84 +47,53 @@ AFTER_THE_START = [
         ("the tensor is missing",),
     ),
     Refusal(
-        "silence",
-        candidate(ENGINE, SPOKEN, "yield samples * np.float32(text == self.warm_up_text)"),
-        ("level",),
-    ),
-    Refusal(
-        "half of the audio",
-        candidate(ENGINE, SPOKEN, "yield np.clip(samples[: len(samples) // 2], -1.0, 1.0)"),
-        ("duration",),
-    ),
-    Refusal(
         "wrong sample rate",
-        candidate("serving/audio.py", "return struct.pack(", "sample_rate = 16000\n    return struct.pack("),
+        candidate(
+            "serving/encoding.py", "return struct.pack(", "sample_rate = 16000\n    return struct.pack("
+        ),
         ("sampleRate", "16000", "24000"),
     ),
     Refusal(
         "another version's name",
-        candidate("serving/app.py", '"x-tts-version": config.version', '"x-tts-version": "0.9.9"'),
+        candidate(APP, '"x-tts-version": config.version', '"x-tts-version": "0.9.9"'),
         ("identity", "0.9.9", "1.1.0"),
     ),
 ]
 
-EDITED = [ENGINE, "serving/audio.py", "serving/app.py", "models/hibari/1.1.0.yaml"]
-
-
-def mend(platform: Platform) -> None:
-    for relative in EDITED:
-        platform.restore(relative)
-    platform.configure(modelVersion="1.0.0", registry="local.tts", timeouts=None)
-
-
-def attempt(platform: Platform, refusal: Refusal) -> tuple[Finished, list[str]]:
-    """Makes the bad edit and runs `up` under traffic: it is refused in the refusal's words, and no request
-    fails. Gives how `up` ended and the versions that answered."""
-    refusal.edit(platform)
-    try:
-        with Traffic(platform) as traffic:
-            done = platform.up()
-    finally:
-        mend(platform)
-    assert done.status != 0
-    for word in refusal.words:
-        assert word in done.text, done.text
-    assert "Traceback" not in done.text
-    assert traffic.faults == []
-    return done, traffic.versions
-
 
 @pytest.mark.parametrize("refusal", AT_ONCE, ids=lambda refusal: refusal.name)
 def test_refused_before_anything_starts(platform: Platform, refusal: Refusal) -> None:
-    before = platform.processes()
-    _, versions = attempt(platform, refusal)
-    assert set(versions) <= {"1.0.0"}
-    assert platform.processes() == before
+    before = platform.server_processes()
+    _, traffic = attempt(platform, refusal)
+    assert set(traffic.versions) <= {"1.0.0"}
+    assert platform.server_processes() == before
 
 
 @pytest.mark.parametrize("refusal", AFTER_THE_START, ids=lambda refusal: refusal.name)
 def test_a_bad_candidate_is_refused_and_never_gets_traffic(platform: Platform, refusal: Refusal) -> None:
-    done, versions = attempt(platform, refusal)
-    assert set(versions) == {"1.0.0"}, "the bad candidate never got traffic"
+    live = platform.speak().headers["x-tts-revision"]
+    done, traffic = attempt(platform, refusal)
+    assert set(traffic.revisions) == {live}, "the bad candidate never got traffic"
     assert re.search(r"Pod hibari-1-1-0-\S+ remains", done.text), "what remains is named:\n" + done.text
     assert REVERTS in done.text, "the line that reverts is printed:\n" + done.text
-
-    reverted = platform.up()
-    assert reverted.status == 0, reverted.text
-    assert [name for name in platform.servers() if name.startswith("hibari-1-1-0-")] == []
-    assert platform.live_version() == "1.0.0"
+    revert(platform, live)
 
 
 def test_a_candidate_that_never_gets_ready_is_refused_in_its_budget(platform: Platform) -> None:
-    platform.configure(modelVersion="1.1.0", timeouts={"nodeSeconds": 0, "pullSeconds": 1})
-    platform.edit(ENGINE, LOADED, "__import__('time').sleep(3600)\n        " + LOADED)
+    hanging = {"loadDelaySeconds": 7200, "timeouts": {"nodeSeconds": 0, "pullSeconds": 1}}
+    platform.configure(modelVersion="1.1.0", **hanging)
+    began = time.monotonic()
     try:
         with Traffic(platform, per_second=2) as traffic:
             done = platform.up(timeout=280)
+            spent = time.monotonic() - began
     finally:
+        platform.configure(loadDelaySeconds=None)
         mend(platform)
     assert done.status != 0
-    assert "ready" in done.text
+    assert "no progress for 61 s" in done.text, done.text
+    assert "60 s to load (load.budgetSeconds of its catalog entry)" in done.text
+    assert 61 <= spent < 90
     assert REVERTS in done.text
     assert traffic.faults == []
     assert set(traffic.versions) == {"1.0.0"}

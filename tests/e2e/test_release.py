@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import wave
@@ -61,6 +62,7 @@ def test_switch_and_back_under_traffic_drops_nothing(platform: Platform) -> None
             done = platform.up()
         assert done.status == 0, done.text
         assert traffic.faults == []
+        assert re.search(r"^Guard: dropped 0 of [1-9]\d* \(at most ", done.text, re.MULTILINE), done.text
         assert {old, version} == set(traffic.versions), "both versions answer while the weights move"
         assert platform.live_version() == version
         left = [name for name in platform.servers() if name.startswith(f"hibari-{old.replace('.', '-')}-")]

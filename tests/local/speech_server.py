@@ -1,5 +1,6 @@
 """A small speech server for tests: it speaks, and fails on purpose as a test tells it."""
 
+import json
 import struct
 import threading
 from collections.abc import Callable
@@ -28,7 +29,7 @@ TONE = struct.pack("<240h", *([8192, -8192] * 120)) * 10
 
 
 class SpeechServer(ThreadingHTTPServer):
-    """Answers as `behave(number)` says: whole, status, cut, noise, empty, or never (until it ends)."""
+    """Answers as `behave(number)` says: whole, status, locked, cut, noise, empty or never (to its end)."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -38,6 +39,7 @@ class SpeechServer(ThreadingHTTPServer):
         self.behave = behave
         self.version = version
         self.requests: list[dict[str, str]] = []
+        self.texts: list[str] = []
         self.counting = threading.Lock()
         self.ending = threading.Event()
 
@@ -64,8 +66,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(200, b"")
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.counting:
+            self.server.texts.append(body["input"])
             self.server.requests.append({name.lower(): value for name, value in self.headers.items()})
             how = self.server.behave(len(self.server.requests))
         if how == "never":
@@ -73,6 +76,8 @@ class _Handler(BaseHTTPRequestHandler):
         match how:
             case "status":
                 self._answer(503, b'{"error": "busy"}')
+            case "locked":
+                self._answer(401, b"{}")
             case "empty":
                 self._answer(200, wav_bytes(b""))
             case "noise":

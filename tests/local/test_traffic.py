@@ -45,6 +45,16 @@ def test_each_way_to_fail_counts_as_dropped(how, reason):
     assert report.sentence().startswith("dropped 3 of 15 (at most ")
 
 
+def test_a_server_that_wants_a_key_is_shown_the_one_of_the_environment(monkeypatch, capsys):
+    with SpeechServer(lambda _: "locked") as server:
+        assert traffic.main(["--url", server.url, "--rate", "50", "--seconds", "0.1"]) == 1
+    assert "put one into TTS_API_KEY" in capsys.readouterr().out
+    monkeypatch.setenv("TTS_API_KEY", "tts-mine")
+    with SpeechServer() as server:
+        assert traffic.main(["--url", server.url, "--rate", "50", "--seconds", "0.1"]) == 0
+    assert {request["authorization"] for request in server.requests} == {"Bearer tts-mine"}
+
+
 def test_an_absent_server_drops_everything():
     with SpeechServer() as server:
         pass
@@ -132,6 +142,29 @@ def test_the_command_reports_and_its_status_tells(capsys):
         assert traffic.main(["--url", server.url, "--rate", "50", "--seconds", "0.1"]) == 1
         assert "dropped 5 of 5" in capsys.readouterr().out
     assert traffic.main(["--url", "nowhere"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], traffic.TEXT),
+        (["--text", "Say this."], "Say this."),
+        (["--text-characters", "12"], "One word fol"),
+        (["--text-characters", "4096"], (traffic.TEXT + " ") * 100),
+    ],
+)
+def test_the_text_can_be_chosen_or_only_its_length(words, text, capsys):
+    with SpeechServer() as server:
+        assert traffic.main(["--url", server.url, "--rate", "50", "--seconds", "0.05", *words]) == 0
+    assert server.texts == [text[:4096]] * 3
+    if len(text) > 4096:
+        assert len(server.texts[0]) == 4096
+
+
+@pytest.mark.parametrize("words", [["--text", " "], ["--text-characters", "0"], ["--text-characters", "-5"]])
+def test_an_empty_text_is_refused(words, capsys):
+    assert traffic.main(["--url", "http://127.0.0.1:1", *words]) == 1
+    assert "The text is empty" in capsys.readouterr().err
 
 
 def test_decodes_streamed_and_sized_sound():

@@ -1,171 +1,156 @@
-"""Stopped before and after every read and write, then continued in each way there is."""
+"""Stopped before and after every read and write, in every situation, then continued in each way there is."""
 
 import pytest
 
 from release.errors import ConflictError
 from release.walk import RELEASED, SUPERSEDED, TERMINATED
 
-from .simulation import V1, V2, Killed, View, World, plan_for, run_job, serving
+from .runs import T2, StopAt, run_job
+from .simulation import View
+from .situations import CANDIDATES, CASES, SITUATIONS, weights_of
+from .world import Killed
 
-NEW = plan_for(V2)
-AGAIN = NEW
-OLD = plan_for(V1, release="voice-release-old")
-T1, T2 = "2026-11-23T07:00:00Z", "2026-11-23T08:00:00Z"
-
-
-def world_before(kind):
-    if kind == "first":
-        world = World()
-        world.deploy(V2)
-    else:
-        world = serving(V1, V2)
-    if kind == "bad":
-        world.revisions[V2].route_status = 500
-    world.start_job(NEW.release, T1)
-    return world
+pytestmark = pytest.mark.usefixtures("from_memory")
 
 
-def points(kind):
+def points(situation):
     """How often the walk passes a point, before and after counted separately."""
     passed = []
-    run_job(world_before(kind), NEW, hook=lambda when, what: passed.append(what))
+    run_job(situation.world(), situation.plan, hook=lambda when, what: passed.append(what))
     return len(passed)
-
-
-class StopAt:
-    def __init__(self, number, act):
-        self.left = number
-        self.act = act
-
-    def __call__(self, when, what):
-        self.left -= 1
-        if self.left == -1:
-            self.act()
 
 
 def kill():
     raise Killed
 
 
-def stopped(kind, number):
-    world = world_before(kind)
+def stopped(situation, number):
+    world = situation.world()
     with pytest.raises(Killed):
-        run_job(world, NEW, hook=StopAt(number, kill))
+        run_job(world, situation.plan, hook=StopAt(number, kill))
     return world
 
 
-def cells(kind):
-    return range(points(kind))
+def cells(situation):
+    return range(points(situation))
 
 
 def settled(world, plan):
     """What follows a Job that succeeded: the other revisions are deleted, and nothing changes again."""
-    assert world.weights() == {plan.target.revision: 100}
-    for name in list(world.revisions):
-        if name != plan.target.revision:
-            del world.revisions[name]
+    assert world.weights() == world.stable_weights() == weights_of(plan)
+    assert world.route["spec"] == plan.route["spec"]
+    for name in set(world.revisions) - {target.revision for target in plan.targets}:
+        del world.revisions[name]
     assert world.nothing_missing()
     before = (world.route["spec"], world.route["metadata"]["annotations"]["tts/stable"])
     assert run_job(world, plan).code == RELEASED
     assert (world.route["spec"], world.route["metadata"]["annotations"]["tts/stable"]) == before
 
 
-@pytest.mark.parametrize("kind", ["good", "first"])
 @pytest.mark.parametrize("then", ["restart", "again"])
+@pytest.mark.parametrize("kind", SITUATIONS)
 def test_stopped_anywhere_then_the_same_release(kind, then):
-    for number in cells(kind):
-        world = stopped(kind, number)
+    situation = SITUATIONS[kind]
+    for number in cells(situation)[:: 2 if then == "again" and kind not in ("good", "first") else 1]:
+        world = stopped(situation, number)
         assert world.nothing_missing()
         if then == "again":
-            world.start_job(AGAIN.release, T2)
-        assert run_job(world, AGAIN).code == RELEASED, number
-        assert AGAIN.release in world.receipts
-        settled(world, AGAIN)
+            world.start_job(situation.plan.release, T2)
+        assert run_job(world, situation.plan).code == RELEASED, number
+        assert situation.plan.release in world.receipts
+        settled(world, situation.plan)
 
 
-def test_stopped_anywhere_then_the_old_version():
-    for number in cells("good"):
-        world = stopped("good", number)
-        world.start_job(OLD.release, T2)
-        assert run_job(world, OLD).code == RELEASED, number
-        assert OLD.release in world.receipts
-        assert run_job(world, NEW).code == SUPERSEDED
-        settled(world, OLD)
+@pytest.mark.parametrize("kind", [kind for kind in SITUATIONS if kind != "first"])
+def test_stopped_anywhere_then_what_was_before(kind):
+    situation = SITUATIONS[kind]
+    for number in cells(situation):
+        world = stopped(situation, number)
+        world.start_job(situation.old.release, T2)
+        assert run_job(world, situation.old).code == RELEASED, number
+        assert situation.old.release in world.receipts
+        assert run_job(world, situation.plan).code == SUPERSEDED
+        settled(world, situation.old)
 
 
 @pytest.mark.parametrize("then", ["restart", "again", "old"])
-def test_a_bad_release_stopped_anywhere_never_stays(then):
-    for number in cells("bad"):
-        world = stopped("bad", number)
-        plan = OLD if then == "old" else AGAIN
+@pytest.mark.parametrize("kind", CANDIDATES)
+def test_a_bad_release_stopped_anywhere_never_stays(kind, then):
+    situation = SITUATIONS[kind].spoilt
+    for number in cells(situation):
+        world = stopped(situation, number)
+        plan = situation.old if then == "old" else situation.plan
         if then != "restart":
             world.start_job(plan.release, T2)
         outcome = run_job(world, plan)
-        assert outcome.code == (RELEASED if then == "old" else 42), number
-        assert world.weights() == {V1: 100}
+        well = then == "old" and situation.subject not in situation.stable
+        assert outcome.code == (RELEASED if well else 42), (number, outcome)
+        assert world.weights() == situation.stable
         assert world.nothing_missing()
 
 
 def test_killed_twice_then_the_same_release():
-    total = points("good")
+    situation = SITUATIONS["good"]
+    total = points(situation)
     for first in range(0, total, 3):
         for second in range(0, total, 7):
-            world = stopped("good", first)
+            world = stopped(situation, first)
             try:
-                run_job(world, NEW, hook=StopAt(second, kill))
+                run_job(world, situation.plan, hook=StopAt(second, kill))
             except Killed:
                 assert world.nothing_missing()
-            assert run_job(world, NEW).code == RELEASED, (first, second)
-            settled(world, NEW)
+            assert run_job(world, situation.plan).code == RELEASED, (first, second)
+            settled(world, situation.plan)
 
 
-@pytest.mark.parametrize("kind", ["good", "first", "bad"])
-def test_sigterm_anywhere_leaves_one_whole_version(kind):
-    for number in cells(kind):
-        world = world_before(kind)
-        view = View(world, NEW)
+@pytest.mark.parametrize(("kind", "situation"), CASES)
+def test_sigterm_anywhere_leaves_what_was_or_what_is_declared(kind, situation):
+    for number in cells(situation):
+        world = situation.world()
+        view = View(world, situation.plan)
 
         def stop(view=view):
             view.stopped = True
 
-        outcome = run_job(world, NEW, hook=StopAt(number, stop), view=view)
+        outcome = run_job(world, situation.plan, hook=StopAt(number, stop), view=view)
         assert outcome.code in (TERMINATED, 42, RELEASED), number
-        assert world.whole()
         assert world.nothing_missing()
-        if kind != "first":
-            assert world.weights() == ({V2: 100} if outcome.code == RELEASED else {V1: 100})
-        else:
-            assert world.weights() == ({V2: 100} if outcome.code == RELEASED else {})
+        declared = weights_of(situation.plan)
+        assert world.weights() == (declared if outcome.code == RELEASED else situation.stable), number
+        assert world.weights() == world.stable_weights()
 
 
-def test_sigterm_after_a_kill_anywhere_leaves_one_whole_version():
-    total = points("good")
-    for first in range(0, total, 2):
-        world = stopped("good", first)
+def test_sigterm_after_a_kill_anywhere_leaves_what_was():
+    situation = SITUATIONS["good"]
+    for first in range(0, points(situation), 2):
+        world = stopped(situation, first)
         lease, stable = world.lease, world.stable_weights()
-        view = View(world, NEW)
+        view = View(world, situation.plan)
 
         def stop(view=view, world=world, lease=lease):
             view.stopped = world.lease is not lease
 
         view.hook = lambda when, what, stop=stop: stop()
-        outcome = run_job(world, NEW, view=view)
+        outcome = run_job(world, situation.plan, view=view)
         assert outcome.code == TERMINATED
         assert world.weights() == stable, first
 
 
-def test_the_answer_of_any_write_may_be_lost():
+@pytest.mark.parametrize("kind", SITUATIONS)
+def test_the_answer_of_any_write_may_be_lost(kind):
     """The write landed, its answer did not come, and the repeated write met its own resourceVersion's end."""
-    for number in range(20):
-        for kind in ("good", "first"):
-            world = world_before(kind)
-            writes = []
+    situation = SITUATIONS[kind]
+    number, lost = 0, True
+    while lost:
+        world, writes = situation.world(), []
 
-            def lose(when, what, writes=writes, number=number):
-                if when == "after" and what.startswith("write ") and what != "write receipt":
-                    writes.append(what)
-                    if len(writes) == number + 1:
-                        raise ConflictError("lost")
+        def lose(when, what, writes=writes, number=number):
+            if when == "after" and what.startswith("write ") and what != "write receipt":
+                writes.append(what)
+                if len(writes) == number + 1:
+                    raise ConflictError("lost")
 
-            assert run_job(world, NEW, hook=lose).code == RELEASED, (kind, number)
-            settled(world, NEW)
+        assert run_job(world, situation.plan, hook=lose).code == RELEASED, number
+        settled(world, situation.plan)
+        number, lost = number + 1, len(writes) > number
+    assert number > 3

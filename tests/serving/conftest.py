@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,9 @@ import pytest
 import requests
 import yaml
 
+from tests.object_store import ObjectStore, running
+from tests.ports import free_port
+
 ROOT = Path(__file__).parents[2]
 SPEECH = "/v1/audio/speech"
 
@@ -26,6 +28,7 @@ class Running:
     process: subprocess.Popen[str]
     port: int
     termination: Path
+    log: Path
 
     @property
     def url(self) -> str:
@@ -34,6 +37,11 @@ class Running:
     def speak(self, text: str, **fields: Any) -> requests.Response:
         body = {"model": "tts", "input": text, "response_format": "pcm", "seed": 7, **fields}
         return requests.post(f"{self.url}{SPEECH}", json=body, timeout=60)
+
+    def lines(self, logger: str) -> list[dict[str, Any]]:
+        """What one logger has said."""
+        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["logger"] == logger]
 
     def wait_ready(self, seconds: float = 30) -> None:
         poll(lambda: status(f"{self.url}/readyz") == 200, seconds, self.process)
@@ -62,12 +70,6 @@ def entry(version: str) -> dict[str, Any]:
 def fetch(entry_file: Path, target: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "serving.artifacts", "fetch", str(entry_file), str(target)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def inference(version: str, **changes: Any) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator
     """Starts servers, and ends those that a test left running."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start_one(folder: Path = model_dir, config: dict[str, Any] | None = None) -> Running:
+    def start_one(folder: Path = model_dir, config: dict[str, Any] | None = None, **more: str) -> Running:
         home = tmp_path_factory.mktemp("server")
         (home / "inference.json").write_text(json.dumps(config or inference("1.0.0")))
         port = free_port()
@@ -120,13 +122,14 @@ def start(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator
             "TTS_BIND": "127.0.0.1",
             "TTS_PORT": str(port),
             "TTS_TERMINATION_LOG": str(home / "termination"),
+            **more,
         }
         with (home / "log").open("w") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "serving"], cwd=ROOT, env=environ, stdout=log, stderr=log, text=True
             )
         processes.append(process)
-        return Running(process=process, port=port, termination=home / "termination")
+        return Running(process=process, port=port, termination=home / "termination", log=home / "log")
 
     yield start_one
     for process in processes:
@@ -140,3 +143,10 @@ def server(start: Start) -> Running:
     running = start()
     running.wait_ready()
     return running
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
+    """A real S3 server."""
+    with running(tmp_path_factory.mktemp("object-store")) as store:
+        yield store

@@ -26,7 +26,7 @@ def write_entry(folder: Path, source: str, **changes: Any) -> Path:
     """A catalog entry of one file that holds HELLO."""
     artifact = {"path": "sub/weights.bin", "source": source, "size": 5, "sha256": sha256(HELLO), **changes}
     file = folder / "1.0.0.yaml"
-    file.write_text(yaml.safe_dump({"model": "toy", "artifacts": [artifact]}))
+    file.write_text(yaml.safe_dump({"model": "toy", "version": "1.0.0", "artifacts": [artifact]}))
     return file
 
 
@@ -69,7 +69,8 @@ def test_a_wrong_file_is_refused_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("s3://models/weights.bin", "not fetched at build time yet"),
+        ("s3://models", "incomplete"),
+        ("s3:models/weights.bin", "incomplete"),
         ("http://x/y", "of no known kind"),
         ("file:missing.bin", "cannot be read"),
         ("file:../weights.bin", "leads out"),

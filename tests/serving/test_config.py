@@ -43,6 +43,9 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     ("changes", "says"),
     [
         ({"slots": 0}, "at least 1"),
+        ({"loadDelaySeconds": -1}, "0 or more"),
+        ({"loadDelaySeconds": "nan"}, "0 or more"),
+        ({"loadDelaySeconds": "inf"}, "0 or more"),
         ({"slots": "many"}, "cannot be used"),
         ({"artifacts": [{"path": "../x", "size": 1, "sha256": "0"}]}, "does not lie below"),
         ({"artifacts": 5}, "cannot be used"),

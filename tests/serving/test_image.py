@@ -16,7 +16,7 @@ def unpack(folder: Path) -> None:
     for line in DOCKERFILE.read_text().splitlines():
         if not line.startswith("COPY "):
             continue
-        *sources, target = line.split()[1:]
+        *sources, target = [word for word in line.split()[1:] if not word.startswith("--")]
         into = folder / target.strip("/")
         into.mkdir(parents=True, exist_ok=True)
         for file in (file for source in sources for file in ROOT.glob(source)):
@@ -31,13 +31,17 @@ def test_what_is_copied_is_enough(tmp_path: Path) -> None:
     app = tmp_path / "app"
     program = (
         "import json, sys, serving.server, serving.sources, serving.engines.hibari.engine as engine\n"
-        "print(json.dumps([engine.__file__, serving.server.__file__]))"
+        "unneeded = 'obstore' in sys.modules\n"
+        "import serving.storage.fetch, serving.storage.bucket, serving.storage.upload, obstore\n"
+        "print(json.dumps([[engine.__file__, serving.server.__file__], unneeded]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=app, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert all(Path(file).is_relative_to(app) for file in json.loads(done.stdout))
+    files, unneeded = json.loads(done.stdout)
+    assert all(Path(file).is_relative_to(app) for file in files)
+    assert not unneeded, "only a server that speaks to a bucket loads what that takes"
     for file in ("page/index.html", "engines/hibari/dequantise.py", "engines/hibari/build-requirements.txt"):
         assert (app / "serving" / file).is_file()
 

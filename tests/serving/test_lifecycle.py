@@ -1,10 +1,12 @@
 """Starting, refusing to start, and ending without cutting anybody off."""
 
+import http.client
+import json
 import shutil
 import signal
+import socket
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,12 +15,16 @@ import pytest
 import requests
 from starlette.testclient import TestClient
 
+from serving import delivery
 from serving.app import create_app
 from serving.config import parse_inference
+from serving.delivery import undelivered
 from serving.edge import Activity
 from serving.engines.base import load_engine
 from serving.errors import EngineError
 from serving.host import EngineHost
+from serving.metrics import Metrics
+from serving.parts import Parts
 from tests.serving.conftest import SPEECH, Running, Start, inference, poll
 
 LONG = "Every sentence of this text has to arrive, down to its very last sample. " * 25
@@ -61,13 +67,13 @@ def test_an_engine_that_is_not_there(model_dir: Path, name: str, says: str) -> N
 class Mute:
     """An engine whose every chunk holds the one given sample."""
 
-    sample_rate, voices, speeds, warm_up_text = 24000, ("mute",), (1.0, 1.0), "Hello."
+    sample_rate = 24000
 
     def __init__(self, sample: float) -> None:
         self._sample = sample
 
-    def synthesise(self, text: str, **how: object) -> Iterator[np.ndarray]:
-        yield np.full(100, self._sample, np.float32)
+    def warm_up(self) -> np.ndarray:
+        return np.full(100, self._sample, np.float32)
 
 
 @pytest.mark.parametrize("sample", [0.0, float("nan")])
@@ -83,7 +89,8 @@ def test_an_engine_without_a_sound_is_not_ready(
 def test_ready_only_after_a_synthesis(model_dir: Path) -> None:
     config = parse_inference(inference("1.0.0"))
     host = EngineHost(config, model_dir)
-    client = TestClient(create_app(config, host, activity := Activity()))
+    activity, metrics = Activity(), Metrics(config.version, slots=1)
+    client = TestClient(create_app(Parts(config=config, host=host, activity=activity, metrics=metrics)))
     assert client.get("/livez").status_code == 200
     loading = client.get("/readyz")
     assert (loading.status_code, loading.json()["status"]) == (503, "loading")
@@ -91,6 +98,7 @@ def test_ready_only_after_a_synthesis(model_dir: Path) -> None:
     refused = client.post(SPEECH, json={"model": "tts", "input": "Hello."})
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "loading")
     assert refused.headers["retry-after"] == "1"
+    assert client.get("/v1/models").status_code == client.get("/v1/voices").status_code == 503
     host.engine = load_engine(config, model_dir)
     assert client.get("/readyz").status_code == 200
     activity.drain(time.monotonic())
@@ -120,11 +128,81 @@ def test_the_drain_finishes_a_stream_and_answers_what_still_comes(start: Start) 
     assert received == whole
 
 
-def test_a_signal_while_loading_ends_the_process(start: Start) -> None:
-    server = start()
+def test_the_process_stays_until_a_slow_reader_has_all_of_it(start: Start) -> None:
+    """Its sockets' buffers go with the pod, and hold megabytes for a reader that is slow."""
+    server, text = start(), LONG[:500]
+    server.wait_ready()
+    whole = server.speak(text).content
+    body = json.dumps({"model": "tts", "input": text, "response_format": "pcm", "seed": 7})
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.connect()
+    narrow = connection.sock
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    connection.request("POST", SPEECH, body, {"content-type": "application/json"})
+    answer = connection.getresponse()
+    audio = answer.read(1 << 16)
+    server.process.send_signal(signal.SIGTERM)
+    # The port closes when the server has handed over everything, however little of it has been read.
+    poll(lambda: _refuses(server), Activity.ACCEPT_SECONDS - 1)
+    time.sleep(0.5)
+    assert server.process.poll() is None
+    assert undelivered("127.0.0.1", server.port) > 1 << 19
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+    audio += answer.read()
+    assert server.process.wait(5) == 0
+    assert audio == whole
+
+
+def _refuses(server: Running) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_reader_that_is_gone_does_not_hold_the_process_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "STALLED_SECONDS", 0.2)
+    monkeypatch.setattr(delivery, "undelivered", lambda *_: 17)
+    began = time.monotonic()
+    delivery.wait_until_delivered("127.0.0.1", 1)
+    assert 0.2 < time.monotonic() - began < 2
+
+
+def test_the_bytes_of_other_ports_addresses_and_listeners_are_not_counted(tmp_path: Path) -> None:
+    table = tmp_path / "tcp"
+    lines = [
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode",
+        "   0: 0100007F:1F90 00000000:0000 0A 00000005:00000000 00:00000000 00000000 0 0 1",
+        "   1: 0100007F:1F90 0100007F:8000 04 00000100:00000000 00:00000000 00000000 0 0 0",
+        "   2: 0200007F:1F90 0100007F:8001 01 00000020:00000000 00:00000000 00000000 0 0 2",
+        "   3: 0100007F:1F91 0100007F:8002 01 00000003:00000000 00:00000000 00000000 0 0 3",
+    ]
+    table.write_text("\n".join(lines) + "\n")
+    assert undelivered("127.0.0.1", 8080, tables=[table]) == 0x100
+    assert undelivered("0.0.0.0", 8080, tables=[table]) == 0x120
+    assert undelivered("127.0.0.1", 8080, tables=[tmp_path / "none"]) == 0
+
+
+def test_a_signal_while_loading_ends_the_process_and_is_told(start: Start) -> None:
+    server = start(config=inference("1.0.0", loadDelaySeconds=7200))
     poll(lambda: _alive(server), 20, server.process)
+    loading = requests.get(f"{server.url}/readyz", timeout=5)
+    assert (loading.status_code, loading.json()["status"]) == (503, "loading")
     server.process.terminate()
     assert server.process.wait(5) == 0
+    assert "s of loading, before it was ready" in server.termination.read_text()
+    assert "load.budgetSeconds" in server.termination.read_text()
+
+
+def test_a_load_delay_holds_readiness_back(start: Start) -> None:
+    began = time.monotonic()
+    server = start(config=inference("1.0.0", loadDelaySeconds=4))
+    server.wait_ready()
+    assert time.monotonic() - began > 4
+    server.process.terminate()
+    assert server.process.wait(5) == 0
+    assert not server.termination.exists(), "a server that was ready leaves no word"
 
 
 def _alive(server: Running) -> bool:

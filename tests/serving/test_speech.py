@@ -105,14 +105,6 @@ def test_headers_and_version(server: Running) -> None:
     }
 
 
-def test_the_page_and_its_parts_are_served(server: Running) -> None:
-    page = requests.get(f"{server.url}/", timeout=5)
-    assert page.headers["content-type"].startswith("text/html")
-    for part in ("page/page.js", "page/page.css", "page/icon.svg"):
-        assert part in page.text
-        assert requests.get(f"{server.url}/{part}", timeout=5).status_code == 200
-
-
 def test_metrics_count_requests_audio_and_errors(server: Running) -> None:
     names = ('tts_requests_total{code="200"', "tts_audio_seconds_total", "tts_first_audio_seconds_count")
     before = [metric(server, name) for name in names]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import copy
-import secrets
 import sys
 import traceback
 
 from local.node import clock
 from local.node.controllers import deployment, job
 from local.node.kinds import BY_NAME
-from local.node.objects import FOREGROUND, Objects
+from local.node.objects import FOREGROUND, Objects, generated_name
 from local.node.pods.manager import PodManager
 from local.node.store import Key, Object
 
 DEPLOYMENT, JOB, POD, NAMESPACE = (BY_NAME[name] for name in ("Deployment", "Job", "Pod", "Namespace"))
-ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 TICK = 0.5  # seconds between looks at deadlines and back-offs when nothing changes
 
 
@@ -68,7 +66,6 @@ class Controllers:
 
     def _add_pod(self, owner: Key, value: Object, labels: dict[str, str]) -> None:
         template = copy.deepcopy(value["spec"]["template"])
-        name = f"{owner.name}-{''.join(secrets.choice(ALPHABET) for _ in range(5))}"
         metadata = template.get("metadata", {})
         metadata["labels"] = metadata.get("labels", {}) | labels
         metadata["ownerReferences"] = [
@@ -82,7 +79,7 @@ class Controllers:
             }
         ]
         body = {"metadata": metadata, "spec": template["spec"], "status": {"phase": "Pending"}}
-        self._objects.add(Key(POD, owner.namespace, name), body)
+        self._objects.add(Key(POD, owner.namespace, generated_name(f"{owner.name}-")), body)
 
     def _owned_pods(self, owner: Object) -> list[Object]:
         uid, namespace = owner["metadata"]["uid"], owner["metadata"]["namespace"]

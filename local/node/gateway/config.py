@@ -18,6 +18,7 @@ NO_ROUTE = "No VirtualService routes this host and path on the gateway of the em
 ENDPOINT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 CLUSTER = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 HTTP_OPTIONS = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 # Servers close idle connections (uvicorn after 5 s): the gateway does so first, so that no request is lost.
 UPSTREAM_IDLE = "3s"
 
@@ -157,13 +158,24 @@ def _routes(http: Object, virtual_service: Object, known: Any) -> list[Object]:
         share = round(http.get("mirrorPercentage", {}).get("value", 100) * 10_000)
         fraction = {"default_value": {"numerator": share, "denominator": "MILLION"}}
         action["request_mirror_policies"] = [
-            {"cluster": cluster(http["mirror"]), "runtime_fraction": fraction}
+            {
+                "cluster": cluster(http["mirror"]),
+                "runtime_fraction": fraction,
+                # As Istio has it: the copy's host is that of the request.
+                "disable_shadow_host_suffix_append": True,
+            }
         ]
     if "retries" in http:
         action["retry_policy"] = _retries(http["retries"])
     matches = [_match(match) for match in http.get("match") or [{}]]
-    name = {"name": http["name"]} if "name" in http else {}
-    return [{**name, "match": match, "route": action} for match in matches]
+    route: Object = {"name": http["name"]} if "name" in http else {}
+    given = http.get("headers", {}).get("request", {}).get("set", {})
+    if given:
+        route["request_headers_to_add"] = [
+            {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
+            for key, value in given.items()
+        ]
+    return [{**route, "match": match, "route": action} for match in matches]
 
 
 def _match(declared: Object) -> Object:
@@ -180,5 +192,10 @@ def _retries(declared: Object) -> Object:
     policy = {
         "num_retries": declared.get("attempts", 2),
         "retry_on": declared.get("retryOn", "connect-failure,refused-stream"),
+        # As Istio does: the next try goes to another pod, where there is one.
+        "host_selection_retry_max_attempts": "5",
+        "retry_host_predicate": [
+            {"name": "envoy.retry_host_predicates.previous_hosts", "typed_config": {"@type": PREVIOUS_HOSTS}}
+        ],
     }
     return policy | ({"per_try_timeout": declared["perTryTimeout"]} if "perTryTimeout" in declared else {})

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from local.images import Image
-from local.node.pods.files import PathMap
+from local.node.pods import secrets as kept_secrets
+from local.node.pods.files import PathMap, Sources
 
 KEPT = ("HOME", "LANG", "TZ")
+IDENTITY = "AWS_"  # a pod's identity in the cloud is that of whoever started the platform
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Command:
 
 
 class MissingValueError(Exception):
-    """A variable refers to a ConfigMap or key that does not exist."""
+    """A variable refers to a ConfigMap, a Secret or a key of one that does not exist."""
 
 
 def command(
@@ -31,20 +33,27 @@ def command(
     *,
     address: str,
     kubeconfig: Path,
-    config_maps: dict[str, dict[str, str]],
+    sources: Sources,
 ) -> Command:
     """The process of a pod; raises MissingValueError."""
     container = pod["spec"]["containers"][0]
     words = list(container.get("command") or image.config.entrypoint)
     words += container.get("args") or (() if container.get("command") else image.config.cmd)
-    env = {name: os.environ[name] for name in KEPT if name in os.environ}
+    env = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith(IDENTITY)}
     env["PATH"] = f"{Path(image.config.python).parent}:{os.environ.get('PATH', os.defpath)}"
     env |= {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "TTS_BIND": address}
     if pod["spec"].get("serviceAccountName") and pod["spec"].get("automountServiceAccountToken", True):
         env["KUBECONFIG"] = str(kubeconfig)
-    declared = {item["name"]: _value(item, pod, address, config_maps) for item in container.get("env", [])}
+    declared, hidden = {}, {}
+    for item in container.get("env", []):
+        if reference := item.get("valueFrom", {}).get("secretKeyRef"):
+            if (value := _secret(reference, sources.secrets)) is not None:
+                hidden[item["name"]] = value
+        else:
+            declared[item["name"]] = _value(item, pod, address, sources.config_maps)
     image_env = {name: value for name, value in image.config.env.items() if name != "PATH"}
     env |= {name: paths.word(value) for name, value in (image_env | declared).items()}
+    env |= hidden  # whatever it looks like, a secret is no path
     # Pods declare where they listen for a network of their own; here they share one.
     env["TTS_BIND"] = address
     folder = Path(paths.word(container.get("workingDir") or image.config.workdir or "/"))
@@ -59,6 +68,14 @@ def executable_words(words: list[str], image: Image, paths: PathMap) -> list[str
         words = [image.config.python, *words[1:]]
         return [words[0], *(paths.word(word) for word in words[1:])]
     return [paths.word(word) for word in words]
+
+
+def _secret(reference: dict[str, Any], secrets: Path) -> str | None:
+    """An entry of a Secret; None for an optional one that is not there."""
+    found = kept_secrets.value(secrets, reference)
+    if found is None and not reference.get("optional"):
+        raise MissingValueError(kept_secrets.missing(secrets, reference["name"], [reference["key"]]))
+    return found
 
 
 def _value(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from local.node.pods import secrets as kept_secrets
+
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -38,28 +40,83 @@ def path_map(pod: dict[str, Any], folder: Path, rootfs: Path) -> PathMap:
     return PathMap(rootfs, places)
 
 
-def write_volumes(pod: dict[str, Any], folder: Path, config_maps: dict[str, dict[str, str]]) -> str | None:
-    """Write a pod's volumes below `folder`; `config_maps` gives data by name. Answers what is missing."""
+@dataclass(frozen=True)
+class Sources:
+    """What volumes and variables are filled from, of one namespace: ConfigMaps by name, a folder for each
+    claim, made when it is first named, and one for each Secret."""
+
+    config_maps: dict[str, dict[str, str]]
+    claims: Path
+    secrets: Path
+
+
+def write_volumes(pod: dict[str, Any], folder: Path, sources: Sources) -> str | None:
+    """Write a pod's volumes below `folder`. Answers what is missing."""
     for volume in pod["spec"].get("volumes", []):
         target = folder / "volumes" / volume["name"]
+        if claim := volume.get("persistentVolumeClaim"):
+            _link_claim(target, sources.claims / claim["claimName"])
+            continue
+        if kept := volume.get("secret"):
+            if problem := kept_secrets.write_volume(target, sources.secrets, kept):
+                return problem
+            continue
         source = volume.get("configMap")
         if source is None:
             target.mkdir(parents=True, exist_ok=True)
             continue
-        data = config_maps.get(source["name"])
-        if data is None and not source.get("optional"):
-            return f'configmap "{source["name"]}" not found'
-        items = source.get("items") or [{"key": key, "path": key} for key in data or {}]
-        missing = [item["key"] for item in items if item["key"] not in (data or {})]
-        if missing and not source.get("optional"):
-            return f'configmap "{source["name"]}" has no key {", ".join(missing)}'
+        if problem := _missing(source, sources.config_maps.get(source["name"])):
+            return problem
         shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for item in items:
-            file = target / item["path"]
-            if not file.resolve().is_relative_to(target.resolve()):
-                return f'the path "{item["path"]}" leaves the volume "{volume["name"]}"'
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text((data or {}).get(item["key"], ""), encoding="utf-8")
-            file.chmod(0o444)
+        if problem := _write(target, source, sources.config_maps.get(source["name"]) or {}):
+            return problem
     return None
+
+
+def follow_config_maps(
+    pod: dict[str, Any], folder: Path, old: dict[str, dict[str, str]], new: dict[str, dict[str, str]]
+) -> None:
+    """Write the volumes anew whose ConfigMap has changed, as a kubelet does while a pod runs."""
+    for volume in pod["spec"].get("volumes", []):
+        source = volume.get("configMap")
+        if source is None or old.get(source["name"]) == new.get(source["name"]):
+            continue
+        data = new.get(source["name"])
+        if _missing(source, data) is None:
+            _write(folder / "volumes" / volume["name"], source, data or {})
+
+
+def _missing(source: dict[str, Any], data: dict[str, str] | None) -> str | None:
+    if source.get("optional"):
+        return None
+    if data is None:
+        return f'configmap "{source["name"]}" not found'
+    missing = [item["key"] for item in source.get("items", ()) if item["key"] not in data]
+    return f'configmap "{source["name"]}" has no key {", ".join(missing)}' if missing else None
+
+
+def _write(target: Path, source: dict[str, Any], data: dict[str, str]) -> str | None:
+    """Each file at once, since somebody may be reading; answers what cannot be written."""
+    target.mkdir(parents=True, exist_ok=True)
+    items = source.get("items") or [{"key": key, "path": key} for key in data]
+    wanted = {target / item["path"]: data.get(item["key"], "") for item in items}
+    for file, text in wanted.items():
+        if not file.resolve().is_relative_to(target.resolve()):
+            return f'the path "{file.relative_to(target)}" leaves the volume "{target.name}"'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new = file.with_name(f".{file.name}.new")
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o444)
+        new.replace(file)
+    for file in target.rglob("*"):
+        if file.is_file() and file not in wanted:
+            file.unlink()
+    return None
+
+
+def _link_claim(target: Path, kept: Path) -> None:
+    """Lead a volume to a folder that stays when the pod goes."""
+    kept.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_symlink():
+        target.symlink_to(kept, target_is_directory=True)

@@ -19,7 +19,7 @@ from local.node import clock, procfs
 from local.node.kinds import BY_NAME
 from local.node.objects import Objects
 from local.node.pods.command import Command, MissingValueError, command
-from local.node.pods.files import path_map, write_volumes
+from local.node.pods.files import Sources, follow_config_maps, path_map, write_volumes
 from local.node.pods.probes import Probe, Prober, first_success, watch
 from local.node.pods.status import ContainerState, pod_status
 from local.node.process import Child, start
@@ -30,6 +30,7 @@ FORGIVEN_AFTER = 600.0  # seconds a container has to run for its back-off to beg
 AFTER_DRAIN = 0.4  # seconds between the gateway's acknowledgement and SIGTERM
 LOG_LIMIT = 20 << 20  # bytes; a longer log begins anew
 MESSAGE_LIMIT = 4096  # bytes of a termination message
+LOOK_SECONDS = 0.25  # between two looks at the memory of a process
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class PodRunner:
         self._drain = True
         self._was_ready = False
         self._killed_because = ""
+        self._told: dict[str, dict[str, str]] = {}
         self.running = False
 
     def end(self, *, drain: bool = True) -> None:
@@ -103,11 +105,10 @@ class PodRunner:
             image = await asyncio.to_thread(self._host.resolve, self._declared["image"])
         except LocalError as error:
             raise WaitingError("ErrImagePull", str(error)) from error
-        config_maps = {
-            key.name: item.get("data", {})
-            for key, item in self._host.objects.store.of_kind(BY_NAME["ConfigMap"], self._key.namespace)
-        }
-        problem = write_volumes(self._pod, self._folder, config_maps)
+        home, namespace = self._host.home, self._key.namespace
+        self._told = self._config_maps()
+        sources = Sources(self._told, home.claims / namespace, home.secrets / namespace)
+        problem = write_volumes(self._pod, self._folder, sources)
         if problem:
             raise WaitingError("CreateContainerConfigError", problem)
         try:
@@ -117,10 +118,15 @@ class PodRunner:
                 path_map(self._pod, self._folder, image.rootfs),
                 address=self.address,
                 kubeconfig=self._host.home.kubeconfig,
-                config_maps=config_maps,
+                sources=sources,
             )
         except MissingValueError as error:
             raise WaitingError("CreateContainerConfigError", str(error)) from error
+
+    def _config_maps(self) -> dict[str, dict[str, str]]:
+        """Those of the pod's namespace, as they are now."""
+        found = self._host.objects.store.of_kind(BY_NAME["ConfigMap"], self._key.namespace)
+        return {key.name: item.get("data", {}) for key, item in found}
 
     async def _run_container(self, prepared: Command) -> None:
         message = self._folder / "termination-message"
@@ -220,16 +226,19 @@ class PodRunner:
         return max(2.0, grace - (loop.time() - began))
 
     async def _guard(self, child: Child, log: Path) -> None:
-        """Hold the memory limit and the log's size."""
+        """Hold the memory limit and the log's size, and tell the container what its ConfigMaps say now."""
         declared = self._declared.get("resources", {}).get("limits", {}).get("memory")
         limit = parse_quantity(str(declared)) if declared else None
         while True:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(LOOK_SECONDS)
             if limit and procfs.anonymous_memory(child.pid) > limit:
                 self._killed_because = "OOMKilled"
                 child.signal(signal.SIGKILL)
             if log.stat().st_size > LOG_LIMIT:
                 os.truncate(log, 0)
+            if (now := self._config_maps()) != self._told:
+                follow_config_maps(self._pod, self._folder, self._told, now)
+                self._told = now
 
     async def _execute(self, prepared: Command, words: list[str], limit: float) -> str | None:
         """Run a command beside the container's process; what went wrong, or None."""

@@ -1,83 +1,95 @@
-"""English text cut into pieces whose synthesis time stays bounded.
+"""English text that hibari reads in bounded time, and completely.
 
-The model sees a piece at once, and its time grows faster than the piece; so does the time of its
-grapheme-to-phoneme step with the length of one unspaced word such as a run of `&`.
+Its step from letters to phonemes takes time that grows with the cube of the parts of one unspaced word, reads
+no number of more than 36 digits, and drops what a word it does not know has beyond its 24th letter.
 """
 
 import re
+import unicodedata
+from collections.abc import Callable, Mapping
 
-PIECE_CHARACTERS = 300
-WORD_CHARACTERS = 40
-PIECE_PHONEMES = 400
+from serving.engines.hibari.phonemes import in_place, possessive, to_alphabet
+from serving.engines.lexicon import Lexicon
 
-# A word, or a word with its pronunciation given in place: [word](/phonemes/).
-_TOKEN = re.compile(r"\S{0,40}\[[^\]]{1,80}\]\(/[^/)]{1,300}/\)\S{0,40}|\S+")
-_LONG_NUMBER = re.compile(r"\d(?:,?\d){36,}")
+DIGITS = 36
+LETTERS = 24
+PARTS = 24
+PHONEMES = 200
+
+_LONG_NUMBER = re.compile(rf"\d(?:,?\d){{{DIGITS},}}")
+_IN_PLACE = re.compile(r"\[([^\[\]]{1,200})\]\((/[^()]{1,400}/)\)")
+_POSSESSIVE = re.compile(_IN_PLACE.pattern + r"['’]s\b")
+_WORD = re.compile(r"\S+")
+# The parts in which hibari takes a word, or more: letters change their case, all else stands for itself.
+_PART = re.compile(r"[^\W\d_](?:['’]?[^\W\d_A-ZÀ-ÖØ-Þ])*|\d[\d,.]*|[\W_]")
+_CLAUSE_END = re.compile(r"[,;:.!?—…] ")
 
 
 def reason_not_to_speak(text: str) -> str | None:
     """Why this text cannot be spoken, as far as it can be seen before trying."""
-    if not any(character.isalnum() or character in "&@%$€£#+=" for character in text):
-        return "The field `input` holds nothing that can be spoken; give some English words."
-    number = _LONG_NUMBER.search(text)
-    if number is not None:
-        digits = sum(character.isdigit() for character in number.group())
-        return (
-            f"The field `input` holds a number of {digits} digits, and at most 36 can be read; "
-            "put spaces between its digits or groups."
-        )
-    return None
+    number = _LONG_NUMBER.search(_IN_PLACE.sub(" ", text))
+    if number is None:
+        return None
+    digits = sum(character.isdigit() for character in number.group())
+    return (
+        f"The field `input` holds a number of {digits} digits, and at most {DIGITS} can be read; "
+        "put spaces between its digits or groups."
+    )
 
 
-def pieces(sentence: str) -> list[str]:
-    """The sentence in pieces of at most PIECE_CHARACTERS, cut after a clause where there is one.
+def prepared(text: str, phonemes: Mapping[str, str], known: Callable[[str], bool]) -> str:
+    """The text with pronunciations in place, and without words that are too long to be read whole.
 
-    Spaces are normalised, and words longer than WORD_CHARACTERS are cut. A pronunciation given in place
-    is never cut, so a piece that holds one may be longer.
+    `known` says which words hibari's dictionary has, however long. Raises UnspeakableError for a
+    pronunciation that cannot be spoken.
     """
-    found: list[str] = []
-    words: list[str] = []
-    length = 0
-    for word in _words(sentence):
-        if words and length + len(word) > PIECE_CHARACTERS:
-            head, words = _cut(words)
-            found.append(" ".join(head))
-            length = sum(len(kept) + 1 for kept in words)
-        words.append(word)
-        length += len(word) + 1
-    if words:
-        found.append(" ".join(words))
-    return found
+    text = unicodedata.normalize("NFC", text)
+    spoken = {word: to_alphabet(signs, word) for word, signs in phonemes.items()}
+    text = _IN_PLACE.sub(lambda match: in_place(match[1], to_alphabet(match[2], match[1])), text)
+    text = Lexicon(spoken).apply(text, in_place)
+    text = _POSSESSIVE.sub(lambda match: in_place(match[1], possessive(match[2][1:-1])), text)
+    found, begin = [], 0
+    for match in _IN_PLACE.finditer(text):
+        found += [_shortened(text[begin : match.start()], known), match.group()]
+        begin = match.end()
+    return "".join([*found, _shortened(text[begin:], known)])
 
 
-def _words(sentence: str) -> list[str]:
-    words: list[str] = []
-    for token in _TOKEN.findall(sentence):
-        if len(token) <= WORD_CHARACTERS or "](/" in token:
-            words.append(token)
-        else:
-            words += [token[at : at + WORD_CHARACTERS] for at in range(0, len(token), WORD_CHARACTERS)]
-    return words
+def _shortened(text: str, known: Callable[[str], bool]) -> str:
+    return _WORD.sub(lambda match: _short(match.group(), known), text)
 
 
-def _cut(words: list[str]) -> tuple[list[str], list[str]]:
-    """Cuts after the last clause in the second half of the words, else after all of them."""
-    for at in range(len(words), len(words) // 2, -1):
-        if words[at - 1][-1] in ",;:—–":
-            return words[:at], words[at:]
-    return words, []
+def _short(word: str, known: Callable[[str], bool]) -> str:
+    """One unspaced word, with spaces where it is cut: between its parts, or within too long a one."""
+    if len(word) <= PARTS:
+        return word
+    cut, length = [], 0
+    for part in _PART.findall(word):
+        if length + 1 > PARTS:
+            cut.append(" ")
+            length = 0
+        cut.append(part if len(part) <= LETTERS or not part[0].isalpha() or known(part) else _halved(part))
+        length += 1
+    return "".join(cut)
 
 
-def phoneme_chunks(phonemes: str, speed: float) -> list[str]:
-    """One piece in chunks of at most PIECE_PHONEMES: numbers read out grow many times over.
+def _halved(letters: str) -> str:
+    """Letters in the fewest parts of even length that hibari reads whole."""
+    count = -(-len(letters) // LETTERS)
+    size = -(-len(letters) // count)
+    return " ".join(letters[at : at + size] for at in range(0, len(letters), size))
 
-    Slow speech has shorter chunks, since time and memory follow the length of the audio.
+
+def phoneme_chunks(phonemes: str) -> list[str]:
+    """A piece's phonemes in chunks of at most PHONEMES: numbers read out grow many times over.
+
+    A chunk is at most 22 s of audio, at half speed, and takes at most 150 MiB while it is made.
     """
-    limit = int(PIECE_PHONEMES * min(speed, 1.0))
     chunks = []
-    while len(phonemes) > limit:
-        at = phonemes.rfind(" ", 1, limit + 1)
-        at = at if at > 0 else limit
-        chunks.append(phonemes[:at])
+    while len(phonemes) > PHONEMES:
+        clauses = [match.end() for match in _CLAUSE_END.finditer(phonemes, PHONEMES // 2, PHONEMES + 1)]
+        at = clauses[-1] if clauses else phonemes.rfind(" ", 1, PHONEMES + 1)
+        at = at if at > 0 else PHONEMES
+        chunks.append(phonemes[:at].rstrip())
         phonemes = phonemes[at:].lstrip()
     return [*chunks, phonemes]

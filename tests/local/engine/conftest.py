@@ -46,6 +46,14 @@ def job(name, urn_name="release", image="x", **options):
                                     "containers": [{"name": "r", "image": image}]}}},
         opts=Opts(delete_before_replace=True, **options))
 
+def guard(release, image="x", **options):
+    return k8s.batch.v1.Job(
+        "guard", metadata={"name": f"{release}-guard", "namespace": "tts", "labels": {"tts/release": release},
+                           "annotations": {"pulumi.com/skipAwait": "true"}},
+        spec={"template": {"spec": {"restartPolicy": "Never",
+                                    "containers": [{"name": "guard", "image": image}]}}},
+        opts=Opts(delete_before_replace=True, **options))
+
 def route(name, version, **options):
     host = f"hibari-{version.replace('.', '-')}-abcdef.tts.svc.cluster.local"
     to = [{"destination": {"host": host}, "weight": 100}]
@@ -53,7 +61,8 @@ def route(name, version, **options):
         name, api_version="networking.istio.io/v1", kind="VirtualService",
         metadata={"name": name, "namespace": "tts", "annotations": {"pulumi.com/patchForce": "true"},
                   "labels": {"app.kubernetes.io/part-of": "tts", "app.kubernetes.io/name": name}},
-        spec={"hosts": ["*"], "http": [{"name": f"pin-{version}", "route": to},
+        spec={"hosts": ["*"], "http": [{"name": f"pin-{version}", "route": to, "match": [
+                                            {"headers": {"x-tts-version": {"exact": version}}}]},
                                        {"name": "weighted", "route": to}]},
         opts=Opts(**options))
 """

@@ -47,6 +47,24 @@ def test_overrides_win_with_and_without_the_prefix(root: Path) -> None:
     )
 
 
+def test_an_override_can_set_one_value_of_an_object(root: Path) -> None:
+    config = load(
+        root, "dev", ["rollout.holdSeconds=3", "tts:rollout.limits.errorPercent=1", "store.claim=kept"]
+    )
+    assert json.loads(config.get("rollout")) == {
+        "steps": [10, 50.5],
+        "holdSeconds": "3",
+        "limits": {"errorPercent": "1"},
+    }
+    assert json.loads(config.get("store")) == {"claim": "kept"}
+
+
+@pytest.mark.parametrize("wrong", ["model.name=x", "rollout.steps.first=1"])
+def test_an_override_into_what_is_no_object_is_refused(root: Path, wrong: str) -> None:
+    with pytest.raises(ConfigError, match="holds no further keys"):
+        load(root, "dev", [wrong])
+
+
 @pytest.mark.parametrize("wrong", ["replicas", "=3"])
 def test_an_override_without_a_value_is_refused(root: Path, wrong: str) -> None:
     with pytest.raises(ConfigError, match="expected key=value"):

@@ -55,3 +55,32 @@ def test_a_stack_of_the_same_name_in_another_namespace_is_left_alone(stack: Stac
     assert stack.down(), stack.text
     assert stack.api.names("configmaps") == {"mine"}
     assert stack.api.names("namespaces") == {"tts"}
+
+
+def test_down_removes_events_and_what_a_job_writes_when_it_ends(stack: Stack) -> None:
+    stack.program('route("hibari", "1.0.0", depends_on=[job("release-1")])')
+    assert stack.up(), stack.text
+
+    def made(kind: str, name: str, of: str) -> dict[str, object]:
+        labels = {"app.kubernetes.io/part-of": "tts", "app.kubernetes.io/name": of}
+        return {
+            "apiVersion": "v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "tts", "labels": labels},
+        }
+
+    for number in range(3):
+        stack.api.add("events", made("Event", f"hibari-release-{number}", "hibari"))
+    stack.api.add("events", made("Event", "other-release-1", "other"))
+
+    def last_word(line: str) -> None:
+        if line == "DELETE Job release-1":
+            stack.api.add("configmaps", made("ConfigMap", "release-1-receipt", "hibari"))
+            stack.api.add("events", made("Event", "hibari-release-3", "hibari"))
+
+    stack.api.on_write = last_word
+    assert stack.down(), stack.text
+    assert stack.api.names("events") == {"other-release-1"}
+    assert stack.api.names("configmaps") == set()
+    assert "Events of the releases: 4 deleted" in stack.text
+    assert "hibari-release-0" not in stack.text

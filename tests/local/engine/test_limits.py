@@ -13,7 +13,9 @@ from tests.local.engine.conftest import FakeImage, Stack
 
 REFUSED = {
     "renders manifests to files": 'k8s.Provider("p", render_yaml_to_directory="out")',
-    "uses ignore_changes": 'config_map("a", ignore_changes=["data"])',
+    "uses ignore_changes": 'config_map("a", ignore_changes=["data.a"])',
+    "a uses ignore_changes": 'config_map("a", ignore_changes=["data", "metadata"])',
+    "Event, which releases make": 'k8s.core.v1.Event("a", metadata={"name": "a"}, involved_object={})',
     "reads k": 'k8s.core.v1.ConfigMap.get("a", "tts/a")',
     "no metadata.name": 'k8s.core.v1.ConfigMap("a", data={"a": "1"})',
     "a Pod of v1": 'k8s.core.v1.Pod("a", metadata={"name": "a"}, spec={"containers": []})',
@@ -78,7 +80,7 @@ def test_an_object_that_is_being_deleted_is_waited_for(stack: Stack) -> None:
     stack.program('config_map("a")')
     old = {"name": "a", "namespace": "tts", "uid": "old", "deletionTimestamp": "2026-01-01T00:00:00Z"}
     stack.api.add("configmaps", {"apiVersion": "v1", "kind": "ConfigMap", "metadata": old})
-    threading.Timer(0.2, stack.api.objects.clear).start()
+    threading.Timer(2.0, stack.api.objects.clear).start()  # by then it has been seen
     assert stack.up(), stack.text
     assert "is being deleted; waits until it is gone" in stack.text
     assert stack.api.one("configmaps", "a")["metadata"]["uid"] != "old"

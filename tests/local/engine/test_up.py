@@ -119,7 +119,7 @@ def test_nothing_is_pruned_after_a_failure_and_the_way_back_is_said(stack: Stack
     assert stack.text.count("Too quiet: -60 dBFS.") == 1
     assert stack.text.count("the gate begins") == 1
     assert "To go back: make release VERSION=1.0.0 STACK=dev" in stack.text
-    assert "Pod hibari-1-1-0-abcdef-x remains until the next `up`: ready, without traffic." in stack.text
+    assert "Pod hibari-1-1-0-abcdef-x remains until an `up` succeeds: ready, without traffic." in stack.text
     assert "Pod hibari-1-0-0-abcdef-x remains" not in stack.text, "it serves"
     assert "was not deleted" in stack.text
     assert "Traceback" not in stack.text

@@ -28,8 +28,7 @@ def test_takes_files_folders_and_globs_in_a_fixed_order(tmp_path):
     for name in ("a/y.py", "a/x.py", "a/deep/z.py", "a/__pycache__/x.pyc", "b.txt", "c.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    (tmp_path / ".dockerignore").write_text("c.txt\n")
-    ignore = Ignore.of(tmp_path)
+    ignore = Ignore(["c.txt"])
     assert [str(item.inside) for item in select(tmp_path, "./a/", ignore)] == ["x.py", "y.py", "deep/z.py"]
     assert [item.source.name for item in select(tmp_path, "*.txt", ignore)] == ["b.txt"]
     with pytest.raises(ImageError, match=r"'c.txt' matches no file .* or .dockerignore leaves it out"):

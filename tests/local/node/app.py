@@ -1,5 +1,6 @@
 """What the pods of these tests run: a small HTTP server, or a process that ends as its environment says."""
 
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 began = time.monotonic()
 alive = threading.Event()
 alive.set()
+spoken: list[str] = []  # of each request for speech: its Host, and who answers it by the route
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,17 +29,25 @@ class Handler(BaseHTTPRequestHandler):
             alive.clear()
         if self.path == "/slow":
             time.sleep(0.3)
-        text = (
-            Path(os.environ["CONFIG"]).read_text()
-            if self.path == "/config"
-            else os.environ.get("VERSION", "")
-        )
-        body = text.encode()
+        if self.path == "/v1/audio/speech":
+            spoken.append(f"{self.headers['host']} {self.headers.get('x-tts-answered-by', '')}".strip())
+            time.sleep(float(os.environ.get("SPEAK_SECONDS", "0")))
+            status = int(os.environ.get("SPEAK_STATUS", "200"))
+        body = self.text().encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.send_header("x-pod", os.environ.get("POD", ""))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        self.do_GET()
+
+    def text(self):
+        if self.path == "/config":
+            return Path(os.environ["CONFIG"]).read_text()
+        return json.dumps(spoken) if self.path == "/spoken" else os.environ.get("VERSION", "")
 
     def log_message(self, *args):
         pass
@@ -52,6 +62,17 @@ if "EXIT" in os.environ:
         Path(sys.argv[1]).write_text("the reason")
         sys.exit(int(os.environ["EXIT"]))
     sys.exit(0)
+if "GROW" in os.environ:
+    time.sleep(float(os.environ["GROW"]))
+    held = bytearray(os.urandom(1 << 20) * 200)
+    time.sleep(600)
+if "FAREWELL" in os.environ:
+    said = [name for name in ("TTS_WEBHOOK_URL",) if name in os.environ]
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(Path(os.environ["FAREWELL"]).write_text(f"bye {said}") and 0)
+    )
+    print("guards", flush=True)
+    time.sleep(600)
 if "SLEEP" in os.environ:
     time.sleep(float(os.environ["SLEEP"]))
     sys.exit(0)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,18 +11,13 @@ from local.home import Home
 from local.images import ImageBuild, ImageStore
 from local.node import daemon
 from tests.local.node.platform_client import Client, gateway
+from tests.ports import free_port
 
 DOCKERFILE = """FROM python:3.11-slim
 WORKDIR /app
 COPY app.py /app/app.py
 ENTRYPOINT ["python", "/app/app.py"]
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def new_home() -> Home:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -20,17 +18,7 @@ GROUPS = {
 ISTIO = "networking.istio.io/v1"
 GROUPS |= {"VirtualService": f"{ISTIO}/virtualservices", "Gateway": f"{ISTIO}/gateways"}
 GROUPS |= {"NetworkPolicy": "networking.k8s.io/v1/networkpolicies"}
-CORE = {"ConfigMap": "configmaps", "Service": "services", "Pod": "pods"}
-
-
-def eventually(look: Callable[[], Any], seconds: float = 15) -> Any:
-    """Poll until `look` gives something true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.03)
-    raise AssertionError(f"not seen within {seconds} s")
+CORE = {"ConfigMap": "configmaps", "Service": "services", "Pod": "pods", "Event": "events"}
 
 
 class Client:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import statistics
+from pathlib import Path
+from typing import Any
 
 import requests
 
+from local.node.kinds import BY_NAME
+from local.node.objects import EVENTS_KEPT, Objects
+from local.node.store import Key, Store
 from local.node.supported import without_effect
 from tests.local.node.platform_client import Client, config_map, deployment, job, route
 
@@ -170,6 +175,9 @@ def test_fields_without_effect_are_told() -> None:
     assert len(sentences) == 2
     assert "securityContext has no effect here" in sentences[0]
     assert without_effect(deployment("silent")) == []
+    manifest = deployment("limited")
+    manifest["spec"]["template"]["spec"]["volumes"] = [{"name": "tmp", "emptyDir": {"sizeLimit": "1Mi"}}]
+    assert "emptyDir.sizeLimit has no effect here" in without_effect(manifest)[0]
     assert "NetworkPolicy has no effect" in without_effect({"kind": "NetworkPolicy", "spec": {}})[0]
 
 
@@ -177,3 +185,106 @@ def test_answers_on_a_kept_connection_come_at_once(client: Client) -> None:
     client.declare(config_map("quick", {"a": "1"}))
     answers = [client.session.get(client.url("ConfigMap", "quick")) for _ in range(21)]
     assert statistics.median(answer.elapsed.total_seconds() for answer in answers[1:]) < 0.03
+
+
+def event(message: str, **metadata: str) -> dict[str, Any]:
+    about = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "name": "hibari"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": metadata,
+        "involvedObject": about | {"namespace": "default"},
+        "reason": "WeightsMoved",
+        "message": message,
+        "type": "Normal",
+        "source": {"component": "tts-release"},
+        "firstTimestamp": "2026-11-23T06:00:00Z",
+        "lastTimestamp": "2026-11-23T06:00:00Z",
+        "count": 1,
+    }
+
+
+def test_events_are_posted_with_a_generated_name_and_listed(client: Client) -> None:
+    made = [
+        client.session.post(client.url("Event"), json=event("10 %", generateName="hibari.")) for _ in "ab"
+    ]
+    names = {answer.json()["metadata"]["name"] for answer in made}
+    assert [answer.status_code for answer in made] == [201, 201]
+    assert len(names) == 2
+    assert all(name.startswith("hibari.") and len(name) > len("hibari.") for name in names)
+    named = client.session.post(client.url("Event"), json=event("50 %", name="hibari.one"))
+    assert named.json()["metadata"]["name"] == "hibari.one"
+
+    def found(fields: str) -> set[str]:
+        answer = client.session.get(client.url("Event"), params={"fieldSelector": fields}).json()
+        return {item["metadata"]["name"] for item in answer["items"]}
+
+    assert found("involvedObject.kind=VirtualService,involvedObject.name=hibari") == names | {"hibari.one"}
+    assert found("involvedObject.name=hibari,reason!=WeightsMoved") == set()
+    assert client.session.post(client.url("Event"), json=event("no name")).status_code == 422
+
+
+def test_the_oldest_events_go_beyond_their_bound(tmp_path: Path) -> None:
+    objects = Objects(Store(tmp_path / "objects.sqlite", BY_NAME))
+    objects.add(Key(BY_NAME["Namespace"], "", "default"), {})
+    numbers = range(EVENTS_KEPT + 3)
+    for number in reversed(numbers):
+        key = Key(BY_NAME["Event"], "default", f"e{number:04}")
+        objects.create(key, event("x", name=key.name), manager="m")
+    kept = [key.name for key, _ in objects.store.of_kind(BY_NAME["Event"])]
+    assert kept == [f"e{number:04}" for number in numbers[:EVENTS_KEPT]]
+
+
+def scaled(
+    client: Client, name: str, replicas: int, manager: str = "release", **metadata: str
+) -> requests.Response:
+    body = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": {"name": name, **metadata},
+        "spec": {"replicas": replicas},
+    }
+    return client.session.patch(
+        client.url("Deployment", name) + "/scale",
+        data=json.dumps(body),
+        params={"fieldManager": manager, "force": "true"},
+        headers={"content-type": "application/apply-patch+yaml"},
+    )
+
+
+def test_replicas_that_somebody_asked_for_outlive_a_declaration_without_them(client: Client) -> None:
+    declared = deployment("scaled", replicas=0)
+    client.declare(declared)
+    answer = scaled(client, "scaled", 0)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["kind"], answer.json()["spec"]) == ("Scale", {"replicas": 0})
+    del declared["spec"]["replicas"]
+    client.declare(declared)
+    assert client.get("Deployment", "scaled")["spec"]["replicas"] == 0
+    # without that, one pod is what Kubernetes makes of no number
+    alone = deployment("unscaled", replicas=0)
+    client.declare(alone)
+    del alone["spec"]["replicas"]
+    assert client.apply(alone, dryRun="All").json()["spec"]["replicas"] == 1
+
+
+def test_a_scale_changes_the_number_alone_under_its_lock(client: Client) -> None:
+    declared = deployment("locked", replicas=0)
+    client.declare(declared)
+    version = client.session.get(client.url("Deployment", "locked") + "/scale").json()["metadata"][
+        "resourceVersion"
+    ]
+    assert scaled(client, "locked", 101, resourceVersion=version).status_code == 422
+    assert scaled(client, "locked", 0, resourceVersion="1").status_code == 409
+    assert scaled(client, "nobody", 1).status_code == 404
+    url = client.url("Deployment", "locked") + "/scale"
+    assert client.session.delete(url).status_code == 405
+    wrong = client.session.patch(
+        url, data='{"spec": {"replicas": "2"}}', headers={"content-type": "application/merge-patch+json"}
+    )
+    assert wrong.status_code == 400
+    assert client.apply(deployment("locked", replicas=0) | {"spec": declared["spec"]}).status_code == 200
+    assert (
+        client.get("Deployment", "locked")["spec"]
+        == client.get("Deployment", "locked")["spec"] | declared["spec"]
+    )

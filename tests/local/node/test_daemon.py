@@ -17,13 +17,13 @@ from local.node.errors import NodeError
 from tests.local.node.platform_client import (
     Client,
     deployment,
-    eventually,
     gateway,
     job,
     ready_probe,
     route,
     service,
 )
+from tests.waiting import eventually
 
 
 def test_a_killed_daemon_leaves_no_process_and_comes_back_with_everything(own_home: Home) -> None:

@@ -67,6 +67,7 @@ def test_a_mirror_and_retries_reach_envoy() -> None:
     assert mirror["cluster"] == "b.default.80"
     assert mirror["runtime_fraction"]["default_value"]["numerator"] == 125_000
     assert action["retry_policy"]["num_retries"] == 3
+    assert action["retry_policy"]["retry_on"] == "connect-failure,refused-stream"
 
 
 def test_a_gateway_that_does_not_let_a_host_in_gets_no_route() -> None:

@@ -13,10 +13,10 @@ from tests.local.node.platform_client import (
     Client,
     config_map,
     deployment,
-    eventually,
     job,
     ready_probe,
 )
+from tests.waiting import eventually
 
 
 def container(client: Client, app: str) -> dict[str, Any]:
@@ -139,6 +139,20 @@ def test_a_container_over_its_memory_limit_is_killed(client: Client) -> None:
     client.delete("Deployment", "fat")
 
 
+def test_memory_that_grows_later_is_seen_within_a_second(client: Client) -> None:
+    client.declare(deployment("grow", {"GROW": "1"}, resources={"limits": {"memory": "100Mi"}}))
+    eventually(lambda: container(client, "grow").get("state", {}).get("running"))
+    began = time.monotonic()
+    eventually(lambda: container(client, "grow").get("lastState", {}).get("terminated"))
+    took = time.monotonic() - began
+    assert 0.9 < took < 3.5, "a second until it grows, about one more, and what a busy machine takes"
+    eventually(lambda: container(client, "grow")["restartCount"] == 1)
+    seen = container(client, "grow")
+    last = seen["lastState"]["terminated"]
+    assert (last["reason"], last["exitCode"], last["signal"]) == ("OOMKilled", 137, 9)
+    client.delete("Deployment", "grow")
+
+
 def test_jobs_complete_retry_and_fail(client: Client, tmp_path: Path) -> None:
     rules = [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [42]}}]
     client.declare(
@@ -175,6 +189,33 @@ def test_deleting_a_job_ends_its_pod(client: Client) -> None:
     client.delete("Job", "long")
     eventually(lambda: client.gone("Job", "long"))
     assert client.pods("app=long") == []
+
+
+def test_a_guard_runs_beside_a_release_and_ends_by_sigterm_when_it_is_deleted(
+    client: Client, tmp_path: Path
+) -> None:
+    guard = job("r-guard", {"FAREWELL": str(tmp_path / "farewell")})
+    template = guard["spec"]["template"]
+    template["metadata"]["annotations"] = {"prometheus.io/scrape": "true", "prometheus.io/port": "9464"}
+    template["spec"] |= {
+        "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
+        "volumes": [{"name": "origin", "configMap": {"name": "nobody-made-it", "optional": True}}],
+    }
+    main = template["spec"]["containers"][0]
+    main["ports"] = [{"name": "metrics", "containerPort": 9464}]
+    main["volumeMounts"] = [{"name": "origin", "mountPath": "/etc/tts-provenance", "readOnly": True}]
+    hook = {"secretKeyRef": {"name": "hook", "key": "url", "optional": True}}
+    main["env"].append({"name": "TTS_WEBHOOK_URL", "valueFrom": hook})
+    guard["metadata"]["annotations"] = {"pulumi.com/skipAwait": "true"}
+    client.declare(guard, job("r", {"EXIT": "0"}))
+    eventually(lambda: client.condition("Job", "r", "Complete"))
+    pod = client.pods("app=r-guard")[0]
+    log = client.url("Pod", pod["metadata"]["name"]) + "/log"
+    eventually(lambda: "guards" in client.session.get(log).text)
+    assert client.get("Job", "r-guard")["status"]["active"] == 1
+    client.delete("Job", "r-guard")
+    eventually(lambda: client.gone("Job", "r-guard"))
+    assert (tmp_path / "farewell").read_text() == "bye []", "the optional variable is not set"
 
 
 def test_a_pod_name_is_its_deployments_and_its_log_can_be_followed(client: Client) -> None:

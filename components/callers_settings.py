@@ -1,0 +1,91 @@
+"""What a stack says about its callers: who is answered and how many at once, what they may know, and what is
+kept of what they say."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from components import checks
+from components.reader import Reader
+
+
+@dataclass(frozen=True)
+class ApiKeys:
+    """`secret` names a Secret: its entry `keys` has the sha256 of every key, for the servers; its entry
+    `probe` the key of the stack's releases. Where keys are not `required`, everybody is answered, and a
+    release still shows its key: an older revision may want it."""
+
+    secret: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class Callers:
+    """Without `api_keys` everybody is answered. `admission` has what the stack says of it and nothing else.
+    `list_versions`: whether callers may know the versions; `log_texts`: whether logs may hold what they have
+    spoken; `record_days`: for how long records are kept, None where none are made."""
+
+    api_keys: ApiKeys | None
+    admission: Mapping[str, int]
+    list_versions: bool
+    log_texts: bool
+    record_days: int | None
+
+
+def read_callers(reader: Reader) -> Callers:
+    """All that the stack says about its callers."""
+    return Callers(
+        api_keys=read_api_keys(reader),
+        admission=read_admission(reader),
+        list_versions=reader.flag("listVersions", default=False),
+        log_texts=reader.flag("logTexts", default=False),
+        record_days=read_records(reader),
+    )
+
+
+def read_records(reader: Reader) -> int | None:
+    """The days for which records are kept; None where the stack makes none."""
+    section = reader.section("records", optional=True)
+    if not section.given:
+        return None
+    days = section.whole("days", low=1, high=3650)
+    section.finish()
+    if not reader.section("store", optional=True).given:
+        section.refuse(
+            "days", "needs a place for the records, but tts:store is not set: name its bucket or claim."
+        )
+    return days
+
+
+def read_api_keys(reader: Reader) -> ApiKeys | None:
+    """The stack's keys; None where it names none."""
+    section = reader.section("apiKeys", optional=True)
+    if not section.given:
+        return None
+    keys = ApiKeys(
+        secret=section.text("secret", check=checks.secret_name),
+        required=section.flag("required", default=True),
+    )
+    section.finish()
+    return keys
+
+
+def read_admission(reader: Reader) -> Mapping[str, int]:
+    """What the stack says of the server's door, and nothing of what it leaves to the server."""
+    section = reader.section("admission", optional=True)
+    bounds = {"streams": (1, 10_000), "queue": (0, 10_000), "waitSeconds": (0, 600), "perKey": (1, 10_000)}
+    read = {key: section.whole_limit(key, low=low, high=high) for key, (low, high) in bounds.items()}
+    if read["perKey"] is not None and not reader.section("apiKeys", optional=True).given:
+        section.refuse(
+            "perKey", "is a limit for each API key, but tts:apiKeys names no Secret: leave it out."
+        )
+    section.finish()
+    return {key: value for key, value in read.items() if value is not None}
+
+
+def access_notice(keys: ApiKeys | None) -> str | None:
+    """What a person should know where nobody is refused."""
+    if keys is None:
+        return "No API key is asked for: whoever reaches the gateway is answered. tts:apiKeys asks for keys."
+    if not keys.required:
+        return "No API key is asked for: tts:apiKeys.required is false, and releases alone show theirs."
+    return None

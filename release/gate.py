@@ -1,0 +1,209 @@
+"""The gate: every pod of a candidate speaks, is listened to, and is compared with the revision that serves.
+
+It runs before the first weight moves, on the pods themselves, beside the live traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
+
+from .answer import Answer, Sample
+from .checks import KNOWN, SMOKE, judge_pod, judge_text
+from .cluster import Ears, Pod, Prober, Workload
+from .compare import Pairs, compare_first_audio
+from .errors import RefusedError
+from .findings import Finding, Verdict
+from .hold import Aside
+from .plan import Target
+from .receipt import Record
+from .table import table
+
+FIRST_PAIRS = 20
+MORE_PAIRS = 10
+MOST_PAIRS = 80
+"""Pairs of interleaved syntheses by candidate and reference; more are taken while they decide nothing."""
+BEAT_SECONDS = 0.2
+UNAUTHORISED = 401
+MOST_SILENT = 10
+"""After so many answers without audio there is nothing to compare with."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The revision that serves beside the candidate, and its pods."""
+
+    revision: str
+    pods: tuple[Pod, ...]
+
+
+@dataclass
+class Gate:
+    """The gate of one candidate. `beat` is called between the requests: the lease is kept there. What is
+    spoken is listened to `aside`."""
+
+    target: Target
+    prober: Prober
+    ears: Ears
+    aside: Aside
+    record: Record
+    beat: Callable[[], None]
+    right_answers: int = 0
+    compared: bool = False
+
+    def prepare(self) -> None:
+        """Has the ears made ready while the pods start."""
+        self.aside.submit(lambda: self.ears.prepare(self.target))
+
+    def listen(self, workload: Workload, reference: Reference | None) -> None:
+        """All checks of the candidate. Raises RefusedError with a sentence for each that fails."""
+        names, pods = self.target.gate.required, len(workload.ready_pods)
+        several = f"{pods} pod{'' if pods == 1 else 's'}"
+        self.record.say(f"The gate of {self.target.version} begins: {several} to listen to.")
+        for pod in workload.ready_pods:
+            self._pod(pod, self.target.gate.texts, names)
+        if reference is not None and reference.pods:
+            self._compare(workload.ready_pods, reference)
+        texts = len(self.target.gate.texts)
+        for line in table(self.record.findings_of("gate", self.target.revision)):
+            self.record.say(line)
+        unjudged = [name for name in KNOWN if name not in names]
+        self.record.say(
+            f"The gate is passed by {self.target.version} on {several}: "
+            f"{texts} texts, {len(names)} checks"
+            + (f"; not judged: {', '.join(unjudged)}." if unjudged else ".")
+        )
+
+    def smoke(self, workload: Workload) -> None:
+        """One text by each pod, and only what needs no listening: for a revision that has served before,
+        and for an immediate release."""
+        names = [name for name in self.target.gate.required if name in SMOKE]
+        text = min(self.target.gate.texts, key=len)
+        for pod in workload.ready_pods:
+            self._pod(pod, [text], names)
+        self.record.say(f"The smoke test is passed by {self.target.version}: {', '.join(names)}.")
+
+    def _pod(self, pod: Pod, texts: Sequence[str], names: Sequence[str]) -> None:
+        """One pod speaks the texts; all its failures are told, so that a person sees the whole pattern. It is
+        listened to when it has spoken: what listens would hold up the clock that times the answers."""
+        version = self.prober.pod_version(pod)
+        samples: list[Sample] = []
+        for text in texts:
+            self.beat()
+            samples.append(Sample(text=text, speech=self.prober.pod_speech(pod, text), version=version))
+            if samples[-1].speech.status == UNAUTHORISED:
+                raise RefusedError(_not_known(pod))
+        found = self._heard(pod, samples, names)
+        found += judge_pod(samples, found, self.target.gate, names=names, subject=pod.name)
+        self.record.heard(pod.name, samples)
+        self._keep(found)
+        self.right_answers += len(samples)
+
+    def _heard(self, pod: Pod, samples: Sequence[Sample], names: Sequence[str]) -> list[Finding]:
+        """What each sample showed. The two ears are different ones, so they hear two texts at a time."""
+
+        def judge(number: int, sample: Sample) -> Future[list[Finding]]:
+            subject = f"{pod.name} text {number}"
+            return self.aside.submit(
+                lambda: judge_text(sample, self.target, self.ears, names=names, subject=subject)
+            )
+
+        judged = [judge(number, sample) for number, sample in enumerate(samples, start=1)]
+        while wait(judged, timeout=BEAT_SECONDS).not_done:
+            self.beat()
+        return [finding for each in judged for finding in each.result()]
+
+    def _keep(self, findings: Sequence[Finding]) -> None:
+        """Keeps the findings; those that are no pass end the release."""
+        self.record.found("gate", self.target.revision, findings)
+        failed = [finding for finding in findings if finding.verdict is not Verdict.PASS]
+        if failed:
+            for line in table(self.record.findings_of("gate", self.target.revision)):
+                self.record.say(line)
+            raise RefusedError(f"{self.target.version} did not pass the gate.", *reasons(failed))
+
+    def _compare(self, pods: Sequence[Pod], reference: Reference) -> None:
+        """First audio of both, in turn, until the interval of their ratio is on one side of the limit."""
+        if "firstAudio" not in self.target.gate.required:
+            return
+        pairs = Pairs()
+        wanted = FIRST_PAIRS
+        while True:
+            while len(pairs.candidate) < wanted:
+                self.beat()
+                self._pair(pods, reference, pairs)
+                if pairs.silent >= MOST_SILENT:
+                    self.record.say(
+                        f"{reference.revision} did not speak {pairs.silent} times ({pairs.problem}), so the "
+                        "first audio is not compared with its."
+                    )
+                    return
+            finding = compare_first_audio(
+                pairs.candidate,
+                pairs.reference,
+                limits={"ratio": self.target.gate.first_audio_ratio, "samples": FIRST_PAIRS},
+                subject=self.target.revision,
+                reference=reference.revision,
+            )
+            if finding.verdict is not Verdict.HOLD or wanted >= MOST_PAIRS:
+                break
+            wanted += MORE_PAIRS
+        self.right_answers += len(pairs.candidate)
+        self._keep([finding])
+        self.compared = True
+
+    def _pair(self, pods: Sequence[Pod], reference: Reference, pairs: Pairs) -> None:
+        """One measurement of each, now this one first and now that. A pair that the reference does not answer
+        counts for nobody."""
+        number = len(pairs.candidate) + pairs.silent
+        mine, other = pods[number % len(pods)], reference.pods[number % len(reference.pods)]
+        first = self._warm_speech(other) if number % 2 else None
+        answer = self._warm_speech(mine)
+        if answer.first_audio is None:
+            sentence = f"Pod {mine.name} did not speak while it was compared: {problem(answer)}."
+            raise RefusedError(sentence)
+        beside = first or self._warm_speech(other)
+        if beside.first_audio is None:
+            pairs.silent += 1
+            pairs.problem = problem(beside)
+        else:
+            pairs.candidate.append(round(answer.first_audio, 5))
+            pairs.reference.append(round(beside.first_audio, 5))
+
+    def _warm_speech(self, pod: Pod) -> Answer:
+        """The second of two syntheses: an idle pod's first one finds its processor's caches cold, and the pod
+        that serves everybody would look quicker than it is."""
+        text = min(self.target.gate.texts, key=len)
+        first = self.prober.pod_speech(pod, text)
+        return first if first.first_audio is None else self.prober.pod_speech(pod, text)
+
+
+def _not_known(pod: Pod) -> str:
+    return (
+        f"Pod {pod.name} does not know the release's API key: in the Secret of tts:apiKeys the entry `keys` "
+        "must have a line `probe <sha256>` for the key in its entry `probe`."
+    )
+
+
+def problem(answer: Answer) -> str:
+    """What is wrong with an answer that brought no audio."""
+    return answer.error or f"status {answer.status}" + (" without audio" if answer.status == 200 else "")
+
+
+def reasons(failed: Sequence[Finding]) -> list[str]:
+    """One sentence a cause, the first three texts of each check: more of the same says nothing new."""
+    grouped: dict[str, list[str]] = {}
+    for finding in failed:
+        said = grouped.setdefault(finding.sentence, [])
+        if finding.name not in said:
+            said.append(finding.name)
+    kept: list[str] = []
+    count: dict[str, int] = {}
+    for sentence, names in grouped.items():
+        name = ", ".join(names)
+        count[name] = count.get(name, 0) + 1
+        if count[name] <= 2:
+            kept.append(f"{name}: {sentence}")
+    kept += [f"{name}: and {more - 2} more like these." for name, more in count.items() if more > 2]
+    return kept

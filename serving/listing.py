@@ -137,7 +137,10 @@ def _model(config: InferenceConfig, engine: Engine) -> Model:
         formats=list(FORMATS),
         speeds=engine.speeds,
         capabilities=ModelCapabilities(
-            cloning=can.cloning, emotion=can.emotion, phonemes=can.phonemes, streaming=can.streaming
+            cloning=can.cloning is not None,
+            emotion=can.emotion,
+            phonemes=can.phonemes is not None,
+            streaming=can.streaming,
         ),
         max_characters=MAX_CHARACTERS,
     )

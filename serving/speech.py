@@ -171,7 +171,7 @@ def _speed(speed: float | None, engine: Engine) -> float:
 def _phonemes(phonemes: Mapping[str, str] | None, engine: Engine) -> Mapping[str, str]:
     if not phonemes:
         return {}
-    if not engine.capabilities.phonemes:
+    if engine.capabilities.phonemes is None:
         raise RequestError(
             "This model takes no pronunciations; leave out the field `phonemes`.", param="phonemes"
         )

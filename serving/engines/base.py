@@ -4,17 +4,41 @@ import importlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from serving.config import InferenceConfig
+from serving.engines.reference import Reference, Samples
 from serving.errors import EngineError
 
-Samples = NDArray[np.float32]
+__all__ = [
+    "Alphabet",
+    "Capabilities",
+    "Cloning",
+    "Engine",
+    "Reference",
+    "Samples",
+    "Utterance",
+    "load_engine",
+]
+
+Alphabet = Literal["ipa", "pinyin"]
+"""Of pronunciations: the International Phonetic Alphabet, or pinyin with the number of the tone."""
 
 _SILENCE = 1e-3  # of full scale; NaN is not above it either
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloning:
+    """What an engine asks of a recording whose voice it is to speak in."""
+
+    seconds: tuple[float, float]
+    """How short and how long it may be."""
+    transcript: bool = True
+    """Whether the words that are spoken in it are needed."""
+    emotion: bool = True
+    """Whether how it is spoken, happy or sad, is taken over with the voice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +47,17 @@ class Capabilities:
 
     languages: tuple[str, ...]
     """Codes of ISO 639-1."""
-    cloning: bool = False
-    """Speaks in the voice of a recording."""
+    cloning: Cloning | None = None
+    """Of which recordings it takes the voice (`Utterance.reference`); None: of none."""
     emotion: bool = False
     """Follows `Utterance.instructions`."""
-    phonemes: bool = False
-    """Follows `Utterance.phonemes`."""
+    phonemes: Alphabet | None = None
+    """Follows `Utterance.phonemes`, in this alphabet; None: does not."""
     streaming: bool = True
     """Gives its first chunk before it has made the last one."""
+    interleaved: bool = True
+    """Whether a synthesis may begin while another one is open. Otherwise the server ends each before the next
+    one, whatever the number of slots."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +66,14 @@ class Utterance:
 
     text: str
     voice: str
+    """Where there is a reference, only what the caller calls it."""
+    reference: Reference | None = None
+    """The recording in whose voice to speak, in place of one of the engine's own."""
     speed: float = 1.0
     """1.0 is the model's own pace."""
     seed: int | None = None
     phonemes: Mapping[str, str] = field(default_factory=dict)
-    """How words are to be spoken, in the International Phonetic Alphabet."""
+    """How words are to be spoken, in the alphabet of the engine's capabilities."""
     instructions: str | None = None
 
 

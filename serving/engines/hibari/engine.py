@@ -32,7 +32,7 @@ class _Chunk:
 class HibariEngine:
     """One shared instance; its session and its text front end may be used from several threads."""
 
-    capabilities = Capabilities(languages=("en",), phonemes=True)
+    capabilities = Capabilities(languages=("en",), phonemes="ipa")
     sample_rate = int(Hibari.sample_rate)
     voices = (_VOICE,)
     # Beyond, words get lost (at 0.25 44 % of them) or the pace stays behind (4.0 is 2.3 times that of 1.0):

@@ -1,13 +1,16 @@
 """Syntheses under way: a bounded number at a time, a chunk at a time, that of the next gap first.
 
 A slot is held for one chunk, not for a whole stream: a client that reads slowly holds none, and a short
-request does not wait for the longer ones before it.
+request does not wait for the longer ones before it. An engine whose syntheses cannot be interleaved holds its
+slot from a text's first chunk to its last, and makes them without waiting for the client.
 """
+
+from __future__ import annotations
 
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing
 from functools import partial
 from typing import Protocol
 
@@ -16,6 +19,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from serving import events
+from serving.ahead import ahead
 from serving.encoding import FORMATS, Encoder
 from serving.engines.base import Engine
 from serving.errors import UnspeakableError
@@ -67,14 +71,35 @@ class Synthesiser:
             listener.let_in(time.monotonic() - came)
             work = _Work(engine, speech, listener, came=came)
             held.callback(work.close)
-            while True:
-                with listener.busy():
-                    # Cancelled, it waits for the chunk under way: the slot is free when it says so.
-                    part = await self._scheduler.run(work.pull, deadline=work.due)
-                if part is None:
-                    return
+            run = self._in_turns if engine.capabilities.interleaved else self._at_once
+            parts = await held.enter_async_context(aclosing(run(work, listener)))
+            async for part in parts:
                 if part:
                     yield part
+
+    async def _in_turns(self, work: _Work, listener: Listener) -> Parts:
+        """A slot for each chunk, once the one before is taken."""
+        while True:
+            with listener.busy():
+                # Cancelled, it waits for the chunk under way: the slot is free when it says so.
+                part = await self._scheduler.run(work.pull, deadline=work.due)
+            if part is None:
+                return
+            yield part
+
+    def _at_once(self, work: _Work, listener: Listener) -> Parts:
+        """One slot for all chunks, made one after the other."""
+
+        async def make(keep: Callable[[bytes], None]) -> None:
+            with listener.busy():
+                async with self._scheduler.slot(deadline=work.due):
+                    try:
+                        while (part := await self._scheduler.in_thread(work.pull)) is not None:
+                            keep(part)
+                    finally:
+                        work.close()  # before the next text begins
+
+        return ahead(make)
 
 
 class _Work:

@@ -56,8 +56,8 @@ class Capabilities:
     streaming: bool = True
     """Gives its first chunk before it has made the last one."""
     interleaved: bool = True
-    """Whether a synthesis may begin while another one is open. Otherwise the server ends each before the next
-    one, whatever the number of slots."""
+    """Whether a synthesis may begin while another one is open. Otherwise there is one slot, and the server
+    ends each synthesis before it begins the next one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Utterance:
 
 class Engine(Protocol):
     """A loaded model. The server runs up to `slots` syntheses of one engine at the same time, from
-    several threads, and interleaves them between chunks."""
+    several threads, and interleaves them between chunks where the capabilities allow it."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -123,6 +123,11 @@ def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:
         raise EngineError(f"The engine {config.engine} could not be loaded: {error}.") from error
     if not float(np.abs(spoken).max(initial=0.0)) > _SILENCE:
         raise EngineError(f"The engine {config.engine} was loaded, and its first synthesis gave no sound.")
+    if config.slots > 1 and not engine.capabilities.interleaved:
+        raise EngineError(
+            f"The engine {config.engine} speaks one text at a time, and the stack says {config.slots} slots; "
+            "set tts:slots to 1, and tts:replicas to as many as are to be spoken at the same time."
+        )
     if engine.sample_rate != config.sample_rate:
         raise EngineError(
             f"The engine {config.engine} speaks at {engine.sample_rate} Hz, and the catalog entry says "

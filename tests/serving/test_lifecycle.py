@@ -20,7 +20,7 @@ from serving.app import create_app
 from serving.config import parse_inference
 from serving.delivery import undelivered
 from serving.edge import Activity
-from serving.engines.base import load_engine
+from serving.engines.base import Capabilities, load_engine
 from serving.errors import EngineError
 from serving.host import EngineHost
 from serving.metrics import Metrics
@@ -84,6 +84,18 @@ def test_an_engine_without_a_sound_is_not_ready(
     monkeypatch.setitem(sys.modules, "serving.engines.mute.engine", module)
     with pytest.raises(EngineError, match="gave no sound"):
         load_engine(parse_inference(inference("1.0.0", engine="mute")), model_dir)
+
+
+def test_an_engine_of_one_text_at_a_time_wants_one_slot(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Mute(0.5)
+    alone.capabilities = Capabilities(languages=("en",), interleaved=False)
+    module = SimpleNamespace(load=lambda model_dir, config: alone)
+    monkeypatch.setitem(sys.modules, "serving.engines.alone.engine", module)
+    with pytest.raises(EngineError, match="2 slots; set tts:slots to 1"):
+        load_engine(parse_inference(inference("1.0.0", engine="alone", slots=2)), model_dir)
+    assert load_engine(parse_inference(inference("1.0.0", engine="alone", slots=1)), model_dir) is alone
 
 
 def test_ready_only_after_a_synthesis(model_dir: Path) -> None:

@@ -274,3 +274,71 @@ async def test_no_more_syntheses_than_slots() -> None:
             group.start_soon(drain)
     assert (engine.most, engine.made) == (2, 60)
     assert engine.open == 0
+
+
+class OneAtATime(Endless):
+    """An engine that must not be asked for a second text before the first one is closed."""
+
+    capabilities = Capabilities(languages=("en",), interleaved=False)
+
+    def synthesise(self, utterance: Utterance) -> Generator[np.ndarray, None, None]:
+        chunks = super().synthesise(utterance)
+        try:
+            for chunk in chunks:
+                assert self.open == 1, "two at the same time"
+                yield chunk
+        finally:
+            chunks.close()
+
+
+async def test_an_engine_of_one_text_at_a_time_ends_each_before_the_next_one() -> None:
+    engine, synthesiser = OneAtATime(chunks=5), Synthesiser(1)
+    taken: list[int] = []
+
+    async def drain() -> None:
+        taken.append(sum([len(part) async for part in synthesiser.stream(engine, speech(), **unheard())]))
+
+    async with anyio.create_task_group() as group:
+        for _ in range(4):
+            group.start_soon(drain)
+    assert (taken, engine.made, engine.open) == ([5 * 4800] * 4, 20, 0)
+
+
+async def test_such_an_engine_does_not_wait_for_a_client_that_reads_nothing(encoders: list[Any]) -> None:
+    engine, synthesiser = OneAtATime(chunks=5), Synthesiser(1)
+    slow = synthesiser.stream(engine, speech(), **unheard())
+    assert await anext(slow)
+    with anyio.fail_after(5):
+        assert len([part async for part in synthesiser.stream(engine, speech(), **unheard())]) == 5
+    assert engine.made == 10
+    assert len([part async for part in slow]) == 4, "all that was made is kept for it"
+    assert all(encoder.closed for encoder in encoders)
+
+
+async def test_such_an_engine_is_free_once_its_client_is_gone(encoders: list[Any]) -> None:
+    engine, synthesiser = OneAtATime(), Synthesiser(1)
+    for asked in range(3):  # while it speaks, and while another one waits for it
+        first = synthesiser.stream(engine, speech(), **unheard())
+        assert await anext(first)
+        waiting = synthesiser.stream(engine, speech(), **unheard())
+        with anyio.move_on_after(0.02):
+            await anext(waiting)
+        await waiting.aclose()
+        await first.aclose()
+        assert engine.open == 0, asked
+    made = engine.made
+    await anyio.sleep(0.02)
+    assert engine.made == made, "nothing is made any more"
+    assert all(encoder.closed for encoder in encoders)
+
+
+async def test_such_an_engine_that_fails_frees_its_slot() -> None:
+    synthesiser = Synthesiser(1)
+    parts = synthesiser.stream(OneAtATime(chunks=2, fails=RuntimeError("broken")), speech(), **unheard())
+    with pytest.raises(RuntimeError, match="broken"):
+        assert [part async for part in parts]
+    with anyio.fail_after(5):
+        assert [part async for part in synthesiser.stream(OneAtATime(chunks=1), speech(), **unheard())]
+    nothing = synthesiser.stream(OneAtATime(chunks=0), speech(), **unheard())
+    with pytest.raises(UnspeakableError, match="no sound"):
+        await first_part(nothing, never)

@@ -17,7 +17,7 @@ LOCKS := requirements policy/requirements local/requirements release/requirement
          serving/engines/hibari/build-requirements tests/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release upload api-key export-records preview status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
+.PHONY: help demo up release upload register api-key export-records preview status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ release: $(NEEDS)  ## Write VERSION into the stack's config and run `up`: make r
 upload: $(VENV)/.local  ## Put a version's model files into tts:objectStore: make upload VERSION=1.1.0 (FILES=folder)
 	@test -n "$(VERSION)" || { echo "Say which version: make upload VERSION=1.1.0 (the versions are the files in models/)." >&2; exit 2; }
 	@$(LOCAL) upload $(VERSION) $(FLAGS) $(if $(FILES),--files "$(FILES)")
+
+register: $(VENV)/.local  ## A training output becomes a version: make register DIR=out MODEL=voxcpm VERSION=1.6.0 (STACK=dev edits its config)
+	@test -n "$(DIR)" -a -n "$(MODEL)" -a -n "$(VERSION)" || { echo "Say what, as what: make register DIR=out MODEL=voxcpm VERSION=1.6.0." >&2; exit 2; }
+	@$(LOCAL) register "$(DIR)" "$(MODEL)" "$(VERSION)" $(FLAGS) $(if $(filter command,$(origin STACK)),--edit)
 
 api-key: $(VENV)/.local  ## Make an API key for a caller of tts:apiKeys: make api-key NAME=ada (REVOKE=1 takes it away)
 	@test -n "$(NAME)" || { echo "Say whose key it is: make api-key NAME=ada." >&2; exit 2; }

@@ -70,6 +70,14 @@ def _upload(options: argparse.Namespace, target: Target, platform: Platform, rep
     return upload(target, options.version, options.files, platform.home, report)
 
 
+def _register(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    from local.register import Request, register
+
+    request = Request(options.folder.resolve(), options.model, options.version, edit=options.edit)
+    register(request, target, platform.home, report)
+    return 0
+
+
 def _api_key(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
     from local.keys import api_key
 
@@ -89,6 +97,7 @@ _BESIDE = {
     "status": _status,
     "logs": _logs,
     "upload": _upload,
+    "register": _register,
     "api-key": _api_key,
     "export-records": _export_records,
 }
@@ -121,6 +130,15 @@ def _parser() -> argparse.ArgumentParser:
     uploaded.add_argument("version", metavar="VERSION")
     uploaded.add_argument(
         "--files", type=Path, metavar="DIR", help="the folder that has them (default: the entry's sources)"
+    )
+    registered = commands.add_parser(
+        "register", parents=[common], help="make a version of the catalog from a training output"
+    )
+    registered.add_argument("folder", type=Path, metavar="DIR", help="what training has written")
+    registered.add_argument("model", metavar="MODEL")
+    registered.add_argument("version", metavar="VERSION")
+    registered.add_argument(
+        "--edit", action="store_true", help="write the version into the stack's config, too"
     )
     exported = commands.add_parser(
         "export-records", parents=[common], help="write the stack's records as a data set for training"

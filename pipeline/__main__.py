@@ -11,8 +11,8 @@ from pipeline.preview import read_preview
 from pipeline.records import find_digest, message
 from pipeline.refusals import refusals
 from pipeline.smoke import by_http, inspect
-from pipeline.stack_file import check_tag, pin, sizes_of, version_of
-from pipeline.summary import Price, comment, section
+from pipeline.stack_file import check_tag, gate_of, pin, sizes_of, version_of
+from pipeline.summary import Links, Price, comment, section
 
 REFUSED, UNREADABLE = 1, 2
 
@@ -57,6 +57,7 @@ def _told(options: argparse.Namespace, root: Path) -> str:
 
 def _comment(options: argparse.Namespace, root: Path) -> str:
     price = Price(options.gpu_hour, options.currency) if options.gpu_hour else None
+    links = _links(options.files, root) if options.files else None
     sections = []
     for named in options.previews:
         stack, _, path = named.partition("=")
@@ -68,9 +69,14 @@ def _comment(options: argparse.Namespace, root: Path) -> str:
                 lambda model, version: sizes_of(root, model, version),
                 price=price,
                 promoted=stack in options.promoted,
+                links=links,
             )
         )
     return comment(sections)
+
+
+def _links(base: str, root: Path) -> Links:
+    return lambda model, version: [f"{base.rstrip('/')}/{path}" for path in gate_of(root, model, version)]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +90,9 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("--currency", default="USD")
     told.add_argument(
         "--promoted", nargs="*", default=[], help="stacks whose images another one builds first"
+    )
+    told.add_argument(
+        "--files", default="", metavar="URL", help="where this commit's files are read, for links to the gate"
     )
     tag = words.add_parser("tag", help="the version that a tag names, checked against catalog and stacks")
     tag.add_argument("tag")

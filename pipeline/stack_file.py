@@ -81,6 +81,13 @@ def sizes_of(root: Path, model: str, version: str) -> dict[str, tuple[str, int]]
     return {each["path"]: (each["sha256"], int(each["size"])) for each in document["artifacts"]}
 
 
+def gate_of(root: Path, model: str, version: str) -> tuple[str, ...]:
+    """What the registration of a version has stored, below `root`: the gate's table, then the samples."""
+    folder = root / "models" / model / version
+    page, samples = folder / "gate.md", sorted(folder.glob("*.wav"), key=lambda path: (len(path.name), path))
+    return tuple(str(path.relative_to(root)) for path in (page, *samples) if page.is_file())
+
+
 def _path(root: Path, stack: str) -> Path:
     path = root / f"Pulumi.{stack}.yaml"
     if not path.is_file():

@@ -1,11 +1,14 @@
 """A preview as a comment of a pull request: what a person wants to know before they say yes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from pipeline.preview import Preview
 from pipeline.refusals import refusals
 from pipeline.release import Plan, Release, Sizes, find_release
+
+Links = Callable[[str, str], Sequence[str]]
+"""Model and version -> the addresses of what its registration stored: the gate's table, then the samples."""
 
 MARKER = "<!-- tts: release summary -->"
 """The first line, by which the comment is found again and edited."""
@@ -32,15 +35,24 @@ def comment(sections: Sequence[str]) -> str:
 
 
 def section(
-    stack: str, preview: Preview, sizes: Sizes, *, price: Price | None = None, promoted: bool = False
+    stack: str,
+    preview: Preview,
+    sizes: Sizes,
+    *,
+    price: Price | None = None,
+    promoted: bool = False,
+    links: Links | None = None,
 ) -> str:
-    """What happens to one stack; `promoted`: its images will be those that another stack builds first."""
+    """What happens to one stack; `promoted`: its images will be those that another stack builds first.
+    Without `links` nothing is said of registrations."""
     release = find_release(preview, sizes)
     lines = [_title(stack, release), ""]
     for sentence in refusals(preview):
         lines += [f"> **Refused.** {sentence}", ""]
     rows = [*_rows(release, price, promoted=promoted)] if release else []
     changes = _changes(preview)
+    if release and links:
+        rows.append(("Gate", _gate(release.new, links)))
     if rows:
         lines += ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)]
         lines += [f"| Changes | {changes} |"]
@@ -94,6 +106,16 @@ def _image(release: Release, *, promoted: bool) -> str:
     files = f"{_size(release.new_bytes)} of model files new, {_size(release.same_bytes)} as before"
     parts = [f"{'**build**' if each.built else 'reuse'} `{each.tag}`" for each in release.images]
     return "<br>".join([*parts, files])
+
+
+def _gate(plan: Plan, links: Links) -> str:
+    """What a person can look at and listen to before they say yes."""
+    version = plan.target.version
+    found = links(plan.model, version)
+    if not found:
+        return f"{version} was added without `make register`: there is no table, and there are no samples"
+    samples = " ".join(f"[{number}]({address})" for number, address in enumerate(found[1:], start=1))
+    return f"passed when {version} was registered: [table]({found[0]}), samples {samples}"
 
 
 def _ramp(release: Release) -> str:

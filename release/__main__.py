@@ -1,15 +1,18 @@
-"""`python -m release`: the release, its guard, and the replay of a receipt."""
+"""`python -m release`: the release, its guard, the replay of a receipt, and the gate outside of a cluster."""
 
 from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from .run import guard, run
 
 USAGE = """Usage: python -m release run           one release, by the plan at TTS_PLAN
        python -m release guard         the guard beside it
-       python -m release replay FILE   decides a receipt again, offline"""
+       python -m release replay FILE   decides a receipt again, offline
+       python -m release hear PLAN HOST:PORT OUT
+                                       judges one server as the gate would, and keeps what it spoke"""
 
 
 def main(arguments: list[str]) -> int:
@@ -23,6 +26,10 @@ def main(arguments: list[str]) -> int:
             from .replay import main as replay
 
             return replay(path)
+        case ["hear", plan, address, out]:
+            from .audition import main as hear
+
+            return hear(Path(plan), address, Path(out))
         case _:
             print(USAGE, file=sys.stderr)
             return 64

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.preview import read_preview
 from pipeline.release import find_release
-from pipeline.stack_file import sizes_of
+from pipeline.stack_file import gate_of, sizes_of
 from pipeline.summary import MARKER, Price, comment, section
 
 from .test_preview import DOCUMENT, NODES, document, step
@@ -121,6 +121,25 @@ def test_a_stack_that_promotes_builds_nothing() -> None:
             (container,) = each["newState"]["inputs"]["spec"]["template"]["spec"]["containers"]
             container["image"] = f"r/hibari:1.1.0@sha256:{'ab' * 32}"
     assert f"| Image | promoted, nothing is built: `sha256:{'ab' * 32}` |" in told(json.dumps(promoted))
+
+
+def test_what_registration_has_stored_is_linked(tmp_path: Path) -> None:
+    folder = tmp_path / "models/hibari/1.1.0"
+    folder.mkdir(parents=True)
+    for name in ("gate.md", "1.wav", "2.wav", "10.wav"):
+        (folder / name).write_text("")
+
+    def links(model: str, version: str) -> list[str]:
+        return [f"https://github.com/o/r/blob/c0ffee/{path}" for path in gate_of(tmp_path, model, version)]
+
+    place = "https://github.com/o/r/blob/c0ffee/models/hibari/1.1.0"
+    assert (
+        f"| Gate | passed when 1.1.0 was registered: [table]({place}/gate.md), "
+        f"samples [1]({place}/1.wav) [2]({place}/2.wav) [3]({place}/10.wav) |"
+    ) in told(document(), links=links)
+    without = told(document(), links=lambda *_: [])
+    assert "| Gate | 1.1.0 was added without `make register`: there is no table" in without
+    assert "| Gate |" not in told(document())
 
 
 def test_without_gpus_nothing_is_said_of_them() -> None:

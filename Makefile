@@ -17,7 +17,7 @@ LOCKS := requirements policy/requirements local/requirements release/requirement
          serving/engines/hibari/build-requirements tests/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release upload register api-key export-records preview status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
+.PHONY: help demo up release upload register api-key export-records preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ export-records: $(VENV)/.local  ## Write tts:records as a data set for training:
 
 preview: $(NEEDS)  ## Show what `up` would change; touches nothing
 	@$(LOCAL) preview $(FLAGS)
+
+render: $(NEEDS)  ## Write the objects of a stack with tts:gitops for Argo CD: make render STACK=prod (OUT=folder)
+	@$(LOCAL) render $(FLAGS) $(if $(OUT),--out "$(OUT)")
 
 status: $(NEEDS)  ## What is live, since when, by which release
 	@$(LOCAL) status $(FLAGS)

@@ -9,6 +9,7 @@ from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.callers_settings import access_notice
 from components.cloud import declare_cloud
 from components.errors import DeclarationError
+from components.gitops import cluster_of, declare_application
 from components.labels import namespace_labels
 from components.model_image import ModelImages, ModelImagesArgs
 from components.model_server import ModelServer, ModelServerArgs
@@ -87,6 +88,7 @@ def declare(settings: Settings, revisions: Revisions) -> None:
         args = VersionListArgs(settings=settings, revisions=revisions, after=[job])
         VersionList(settings.name, args, opts=in_cluster)
     network.close(after=[job])
+    declare_application(settings)
     export(settings, revisions, image_digest=images.digests[revisions.target.name], receipt=release.receipt)
 
 
@@ -135,11 +137,6 @@ def say(settings: Settings, revisions: Revisions) -> None:
             f"A release of {revisions.target.name} needs {settings.peak_gpus} GPUs while the old and the new "
             f"revision run{', with as many pods as autoscaling allows' if settings.autoscaling else ''}."
         )
-
-
-def cluster_of(settings: Settings) -> kubernetes.Provider:
-    """The cluster; an update that died half way finds what it made and goes on with it."""
-    return kubernetes.Provider("cluster", context=settings.kube_context or None, upsert_existing_objects=True)
 
 
 def namespace_of(settings: Settings, cluster: kubernetes.Provider) -> list[pulumi.Resource]:

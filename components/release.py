@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pulumi
+from pulumi_kubernetes.apps.v1 import Deployment
 from pulumi_kubernetes.batch.v1 import Job
 from pulumi_kubernetes.core.v1 import ConfigMap, ServiceAccount
 from pulumi_kubernetes.rbac.v1 import Role, RoleBinding, RoleRefArgs, SubjectArgs
@@ -15,7 +16,7 @@ from components.labels import Manifest, object_metadata, stack_labels
 from components.model_image import look_up, source_image
 from components.plan import release_labels, release_plan
 from components.provenance import provenance
-from components.release_jobs import guard_spec, release_spec
+from components.release_jobs import guard_spec, release_spec, standing_guard_spec
 from components.revision import RELEASE_DOCKERFILE, Revisions
 from components.settings import Settings
 
@@ -40,7 +41,7 @@ class Release(pulumi.ComponentResource):
     The Jobs' names cover all they are told, so that a changed target is a new release and an unchanged one
     none. `receipt` names the ConfigMap with its record."""
 
-    guard: Job
+    guard: pulumi.Resource
     receipt: str
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -76,20 +77,17 @@ class Release(pulumi.ComponentResource):
         self.register_outputs({"release": release, "receipt": self.receipt})
         return job
 
-    def _declare_guard(self) -> Job:
+    def _declare_guard(self) -> pulumi.Resource:
         """It waits for no image but its own, and nothing waits for its end."""
         settings = self._args.settings
-        return Job(
-            "guard",
-            metadata=object_metadata(
-                settings,
-                f"{self._release}-guard",
-                self._labels,
-                annotations={"pulumi.com/skipAwait": "true"},
-            ),
-            spec=guard_spec(settings, self._release, self._labels, self._image),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self._told, delete_before_replace=True),
+        metadata = object_metadata(
+            settings, f"{self._release}-guard", self._labels, annotations={"pulumi.com/skipAwait": "true"}
         )
+        told = (settings, self._release, self._labels, self._image)
+        opts = pulumi.ResourceOptions(parent=self, depends_on=self._told, delete_before_replace=True)
+        if settings.gitops is not None:
+            return Deployment("guard", metadata=metadata, spec=standing_guard_spec(*told), opts=opts)
+        return Job("guard", metadata=metadata, spec=guard_spec(*told), opts=opts)
 
     def _plan(self, plan: Mapping[str, object]) -> pulumi.Resource:
         name = f"{self._release}-plan"

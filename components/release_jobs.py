@@ -54,6 +54,24 @@ def guard_spec(settings: Settings, release: str, labels: dict[str, str], image: 
     return {"backoffLimit": _GUARD_RETRIES, "podFailurePolicy": {"rules": policy}, **spec}
 
 
+def standing_guard_spec(settings: Settings, release: str, labels: dict[str, str], image: Any) -> Manifest:
+    """The guard under Argo CD, which waits for the end of each Job before it goes on, while a guard ends only
+    after all else has: so it stands, as a Deployment, and does nothing more once it has counted."""
+    spec = guard_spec(settings, release, labels, image)
+    template = spec["template"]
+    own = {"tts/guard": release}
+    template["metadata"]["labels"] = {**labels, **own}
+    template["spec"]["restartPolicy"] = "Always"
+    template["spec"]["containers"][0]["env"].append({"name": "TTS_GUARD_STAYS", "value": "true"})
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": own},
+        "strategy": {"type": "Recreate"},
+        "revisionHistoryLimit": 1,
+        "template": template,
+    }
+
+
 def _apart_from(release: str) -> Manifest:
     """Rather on another node than the release, which comes later: a node that dies should not take both."""
     term = {

@@ -11,6 +11,7 @@ from components.callers_settings import Callers, read_callers
 from components.catalog import Catalog, ModelVersion
 from components.errors import SettingsError
 from components.freeze_settings import apply_freeze, read_freeze
+from components.gitops_settings import Gitops, read_gitops
 from components.identity import REVISION_LENGTH, revision_name
 from components.machine_settings import (
     NodeGroup,
@@ -76,6 +77,7 @@ class Settings:
     service_account: str
     aws: Aws
     tls_secret: str
+    gitops: Gitops | None
     notices: tuple[str, ...]
 
     @property
@@ -174,6 +176,7 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         **read_delivery(reader),
         store=read_store(reader),
         aws=Aws(None, None, None, None),
+        gitops=read_gitops(reader),
         notices=notices,
     )
     settings = replace(settings, notices=(*notices, *_load_delay_notices(settings)))

@@ -13,7 +13,7 @@ from local.engine.config import write_version
 from local.engine.platform import Platform
 from local.engine.report import Report
 from local.engine.target import Target
-from local.engine.update import down, preview, up
+from local.engine.update import down, preview, render, up
 from local.errors import LocalError
 from local.home import CHECKOUT, Home
 
@@ -48,6 +48,11 @@ def _command(options: argparse.Namespace, root: Path) -> int:
         report.say(f"Pulumi.{options.stack}.yaml: tts:modelVersion {old} => {options.version}")
     work = {"up": up, "release": up, "preview": preview, "down": down}[options.command]
     return 0 if work(target, platform, report) else 1
+
+
+def _render(options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
+    out = options.out.resolve() if options.out else None
+    return 0 if render(target, platform, report, out) else 1
 
 
 def _status(_options: argparse.Namespace, target: Target, platform: Platform, report: Report) -> int:
@@ -94,6 +99,7 @@ def _export_records(options: argparse.Namespace, target: Target, platform: Platf
 
 # What changes nothing that is declared.
 _BESIDE = {
+    "render": _render,
     "status": _status,
     "logs": _logs,
     "upload": _upload,
@@ -120,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("up", parents=[common], help="bring the stack to what its config says")
     commands.add_parser("preview", parents=[common], help="show what `up` would change; touches nothing")
+    rendered = commands.add_parser(
+        "render", parents=[common], help="write the stack's objects for Argo CD; touches no cluster"
+    )
+    rendered.add_argument("--out", type=Path, metavar="DIR", help="instead of the folder of tts:gitops")
     release = commands.add_parser(
         "release", parents=[common], help="write VERSION into the config and run `up`"
     )

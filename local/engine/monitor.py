@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import engine_pb2, resource_pb2
@@ -15,11 +15,9 @@ from local.engine.awaits import DEFAULT_TIMEOUT
 from local.engine.cluster import Manifest
 from local.engine.errors import EngineError, StoppedError, UnsupportedError
 from local.engine.images import Images
-from local.engine.kinds import INSTALL_ORDER, kind_of
-from local.engine.objects import Objects
-from local.engine.properties import from_struct, has_unknown, to_struct
+from local.engine.properties import from_struct, has_unknown, holds_secret, to_struct
 from local.engine.report import Report
-from local.engine.steps import Action, Wanted, stamped
+from local.engine.steps import Wanted
 from local.errors import LocalError
 
 _IMAGE = "docker-build:index:Image"
@@ -45,20 +43,41 @@ def seconds_of(duration: str) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
+class Bringing(Protocol):
+    """What becomes of the objects that a program declares: applied, told, or written to a folder."""
+
+    @property
+    def preview(self) -> bool:
+        """Whether nothing is made, so that what only a cluster knows stays unknown."""
+
+    @property
+    def stop(self) -> threading.Event:
+        """Set once nothing new is to be begun."""
+
+    def leave(self, kind: str, name: str) -> None:
+        """Leave what is no object of Kubernetes to Pulumi itself; raises UnsupportedError where it counts."""
+
+    def prepare(self, manifest: Manifest, *, urn: str, namespace: str) -> Manifest:
+        """Return the manifest as it is brought; `namespace` is its provider's. Raises UnsupportedError."""
+
+    def bring(self, wanted: Wanted) -> Manifest:
+        """Bring one object to what is declared and return it; raises LocalError."""
+
+
 class Monitor:
     """Answers the SDK's calls. A call that blocks holds back whatever depends on its resource, nothing else.
 
     `failures` are the errors of steps, in the order in which they came; the first one stops all waiting.
     """
 
-    def __init__(self, objects: Objects, images: Images, *, project: str, stack: str) -> None:
+    def __init__(self, objects: Bringing, images: Images, *, project: str, stack: str) -> None:
         self.failures: list[LocalError] = []
         self.outputs: dict[str, Any] = {}
         self._objects = objects
         self._images = images
         self._project = project
         self._stack = stack
-        self._namespaces: dict[str, str] = {}
+        self._providers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
     def stop(self) -> None:
@@ -66,8 +85,8 @@ class Monitor:
         self._objects.stop.set()
 
     def GetDeploymentInfo(self, _request: Request) -> Any:
-        """Tell the SDK which optional parts of the protocol this monitor has: the plain ones alone."""
-        return resource_pb2.DeploymentInfo(supportedFeatures=[])
+        """Tell the SDK which optional parts of the protocol this monitor has: it is told what is secret."""
+        return resource_pb2.DeploymentInfo(supportedFeatures=[resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS])
 
     def SignalAndWaitForShutdown(self, _request: Request) -> Any:
         """The program has ended well; deletions follow after it."""
@@ -134,25 +153,16 @@ class Monitor:
             return request.name, outputs
         if request.type.startswith("kubernetes:") and request.custom and "kind" in inputs:
             return self._kubernetes(request, urn, inputs)
-        if self._objects.preview:
-            self._objects.count(Action.CREATE)
-            self._objects.report.step(
-                "+", f"{request.type} {request.name}: create (by Pulumi itself, not from here)"
-            )
-            return "", inputs
-        raise UnsupportedError(_unsupported("declares", f"{request.type} ({request.name})"))
+        self._objects.leave(request.type, request.name)
+        return "", inputs
 
     def _provider(self, request: Request, urn: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        if inputs.get("renderYamlToDirectory"):
-            raise UnsupportedError(
-                f"The provider {request.name} writes manifests to a folder, which `python -m local` does "
-                f"not do; use `pulumi up` for it."
-            )
-        self._namespaces[f"{urn}::{request.name}"] = str(inputs.get("namespace") or "default")
+        self._providers[f"{urn}::{request.name}"] = inputs
         return request.name, inputs
 
     def _kubernetes(self, request: Request, urn: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        manifest = self._manifest(request, urn, inputs)
+        provider = self._providers.get(request.provider, {})
+        manifest = self._manifest(request, urn, inputs, namespace=str(provider.get("namespace") or "default"))
         metadata = manifest["metadata"]
         if not metadata.get("name") or has_unknown(metadata["name"]):
             raise UnsupportedError(
@@ -168,26 +178,20 @@ class Monitor:
                 delete_before_replace=request.deleteBeforeReplace,
                 timeout=max(limits, default=DEFAULT_TIMEOUT),
                 ignored=tuple(request.ignoreChanges),
+                folder=str(provider.get("renderYamlToDirectory") or ""),
+                secret=holds_secret(request.object),
             )
         )
         shown = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         return f"{metadata.get('namespace', '')}/{metadata['name']}".lstrip("/"), live | {"metadata": shown}
 
-    def _manifest(self, request: Request, urn: str, inputs: dict[str, Any]) -> Manifest:
+    def _manifest(self, request: Request, urn: str, inputs: dict[str, Any], *, namespace: str) -> Manifest:
         if any(_IGNORABLE.fullmatch(path) is None for path in request.ignoreChanges):
             raise UnsupportedError(
                 f"{request.type} {request.name} uses ignore_changes, which `python -m local` does not carry "
                 f"out; use `pulumi up` for this stack."
             )
-        manifest = stamped(inputs, stack=self._stack, urn=urn)
-        if kind_of(manifest) not in INSTALL_ORDER:
-            raise UnsupportedError(
-                _unsupported("declares", f"{request.type}, which releases make themselves")
-            )
-        if kind_of(manifest).namespaced:
-            default = self._namespaces.get(request.provider, "default")
-            manifest["metadata"].setdefault("namespace", default)
-        return manifest
+        return self._objects.prepare(inputs, urn=urn, namespace=namespace)
 
     def _urn(self, request: Request) -> str:
         kind = request.type

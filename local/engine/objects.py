@@ -12,11 +12,11 @@ from local.engine import diff
 from local.engine.awaits import DEFAULT_TIMEOUT, Waiter
 from local.engine.cluster import Cluster, Manifest
 from local.engine.diagnosis import holds
-from local.engine.errors import ClusterError, EngineError
-from local.engine.kinds import DEPLOYMENT, INSTALL_ORDER, JOB, NAMESPACE, Address
+from local.engine.errors import ClusterError, EngineError, UnsupportedError
+from local.engine.kinds import DEPLOYMENT, INSTALL_ORDER, JOB, NAMESPACE, Address, kind_of
 from local.engine.properties import has_unknown
 from local.engine.report import Report
-from local.engine.steps import MARKS, STACK_LABEL, URN_ANNOTATION, Action, Step, Wanted
+from local.engine.steps import MARKS, STACK_LABEL, URN_ANNOTATION, Action, Step, Wanted, stamped
 
 _FORCE = "pulumi.com/patchForce"
 _SKIP_AWAIT = "pulumi.com/skipAwait"
@@ -61,11 +61,42 @@ class Objects:
         ]
         return [item for item in found if self._in_scope(item)]
 
+    def prepare(self, manifest: Manifest, *, urn: str, namespace: str) -> Manifest:
+        """Return the manifest with the marks of this stack, and its namespace where it names none.
+
+        Raises UnsupportedError for a kind that no stack may declare.
+        """
+        marked = stamped(manifest, stack=self.stack, urn=urn)
+        kind = kind_of(marked)
+        if kind not in INSTALL_ORDER:
+            raise UnsupportedError(
+                f"The program declares a {kind.name}, which releases make themselves: `python -m local` does "
+                "not carry it out."
+            )
+        if kind.namespaced:
+            marked["metadata"].setdefault("namespace", namespace)
+        return marked
+
+    def leave(self, kind: str, name: str) -> None:
+        """Tell what is no object of Kubernetes, or refuse it where it would have to be made."""
+        if not self.preview:
+            raise UnsupportedError(
+                f"The program declares {kind} ({name}), which `python -m local` does not carry out; "
+                f"use Pulumi itself (`pulumi up`)."
+            )
+        self.count(Action.CREATE)
+        self.report.step("+", f"{kind} {name}: create (by Pulumi itself, not from here)")
+
     def bring(self, wanted: Wanted) -> Manifest:
         """Bring one object to what is declared and return it as it is then; a preview only tells.
 
         Raises EngineError when it cannot be applied or does not become ready.
         """
+        if wanted.folder:
+            raise UnsupportedError(
+                "Argo CD brings the objects of this stack to its cluster (tts:gitops): write them to its "
+                f"folder with `make render STACK={self.stack}`."
+            )
         with self._lock:
             self._handled.add(wanted.address)
         live = self._present(wanted.address)

@@ -88,6 +88,10 @@ class Platform:
             from local.images import ImageStore
 
             return ImageStore(self.home)
+        return self.registry_builder()
+
+    def registry_builder(self) -> Builder:
+        """Return what finds images in their registry, and builds and pushes those that are not there."""
         from local.images.pushed import PushedImages
 
         return PushedImages()

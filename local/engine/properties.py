@@ -18,6 +18,17 @@ def from_struct(struct: struct_pb2.Struct) -> dict[str, Any]:
     return values
 
 
+def holds_secret(struct: struct_pb2.Struct) -> bool:
+    """Whether a value of a struct is one that Pulumi keeps secret."""
+    return _secret(json_format.MessageToDict(struct))
+
+
+def _secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return value.get(_SIGNATURE) == _SECRET or any(map(_secret, value.values()))
+    return isinstance(value, list) and any(map(_secret, value))
+
+
 def to_struct(values: dict[str, Any]) -> struct_pb2.Struct:
     """Return values of JSON as a struct."""
     return json_format.ParseDict(values, struct_pb2.Struct())

@@ -31,13 +31,16 @@ MARKS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.DE
 @dataclass(frozen=True)
 class Wanted:
     """One object that the program declares. `timeout` in seconds; of `ignored`, top-level keys, what is live
-    counts once the object exists."""
+    counts once the object exists. It is written to `folder` where that is not empty, else brought to the
+    cluster; `secret`: whether a part of it is one."""
 
     urn: str
     manifest: Manifest
     delete_before_replace: bool = False
     timeout: float = DEFAULT_TIMEOUT
     ignored: tuple[str, ...] = ()
+    folder: str = ""
+    secret: bool = False
 
     @property
     def address(self) -> Address:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.engine import config as stack_config
 from local.engine.cluster import Cluster, Manifest
 from local.engine.config import StackConfig
+from local.engine.errors import EngineError
 from local.engine.images import Builder, Images
 from local.engine.kinds import CONFIG_MAP, EVENT, LEASE, NAMESPACE, VIRTUAL_SERVICE, Address, Kind
 from local.engine.lock import hold
 from local.engine.objects import Objects
 from local.engine.outcome import summary, tell_failure, tell_success
 from local.engine.platform import Platform
+from local.engine.rendering import Rendering, read, write, write_application
 from local.engine.report import Report
 from local.engine.steps import STACK_LABEL
 from local.engine.target import Target
@@ -21,7 +25,7 @@ from local.errors import LocalError
 from local.keys import check_keys
 
 if TYPE_CHECKING:
-    from local.engine.monitor import Monitor
+    from local.engine.monitor import Bringing, Monitor
 
 PART_OF = "app.kubernetes.io/part-of=tts"
 NAME_LABEL = "app.kubernetes.io/name"
@@ -41,9 +45,9 @@ def up(target: Target, platform: Platform, report: Report) -> bool:
             preview=False,
             namespace=platform.scope(config),
         )
-        monitor = _monitor(target, config, objects, platform.builder())
+        monitor = _monitor(target, config, objects, _images(target, objects, platform.builder()))
         try:
-            _run(target, config, monitor, objects)
+            _run(target, config, monitor, objects.report, preview=objects.preview)
             objects.prune()
         except LocalError as error:
             tell_failure(monitor.failures or [error], objects, target, config)
@@ -67,9 +71,9 @@ def preview(target: Target, platform: Platform, report: Report) -> bool:
             "The embedded platform is not running, so this compares with nothing: all is to be created."
         )
     objects = Objects(target.stack, cluster, report, preview=True, namespace=platform.scope(config))
-    monitor = _monitor(target, config, objects, platform.builder())
+    monitor = _monitor(target, config, objects, _images(target, objects, platform.builder()))
     try:
-        _run(target, config, monitor, objects)
+        _run(target, config, monitor, objects.report, preview=objects.preview)
     except LocalError as error:
         for failure in monitor.failures or [error]:
             report.failure(str(failure))
@@ -78,6 +82,47 @@ def preview(target: Target, platform: Platform, report: Report) -> bool:
     changed = summary(objects)
     report.say(f"{changed}. Nothing was touched." if changed else "Nothing would change.")
     return True
+
+
+def render(target: Target, platform: Platform, report: Report, out: Path | None) -> bool:
+    """Write what `up` would bring to a cluster as files for a deploy repository; images that their registry
+    lacks are built and pushed. Return whether the program runs. `out`: instead of what tts:gitops says."""
+    config = stack_config.load(target.root, target.stack, target.overrides)
+    report.say(f"Rendering stack {target.stack}.")
+    folder = (out or _rendered_to(target, config)).resolve()
+    rendering = Rendering(before=read(folder))
+    images = Images(
+        platform.registry_builder(), report, root=target.root, preview=False, count=lambda _: None
+    )
+    monitor = _monitor(target, config, rendering, images)
+    try:
+        _run(target, config, monitor, report, preview=True)
+    except LocalError as error:
+        for failure in monitor.failures or [error]:
+            report.failure(str(failure))
+        return False
+    write(folder, rendering.manifests, report)
+    for manifest in rendering.applications:
+        write_application(folder, manifest, report)
+    if rendering.elsewhere:
+        report.say(f"{rendering.elsewhere} resources that are no objects of Kubernetes are Pulumi's to make.")
+    number = len(rendering.manifests)
+    report.say(f"{folder} holds {number} manifests. Nothing was applied: commit and push them.")
+    return True
+
+
+def _rendered_to(target: Target, config: StackConfig) -> Path:
+    """Where the stack's config says that its folder of the deploy repository lies."""
+    try:
+        gitops = json.loads(config.get("gitops") or "{}")
+    except ValueError:
+        gitops = {}
+    if not isinstance(gitops, dict) or not gitops.get("path"):
+        raise EngineError(
+            f"The stack {target.stack} is not brought to its cluster by Argo CD: write into "
+            f"Pulumi.{target.stack}.yaml: tts:gitops: {{repository: https://..., path: {target.stack}}}."
+        )
+    return target.root / str(gitops.get("directory") or f"../deploy/{gitops['path']}")
 
 
 def down(target: Target, platform: Platform, report: Report) -> bool:
@@ -137,14 +182,17 @@ def _forget_events(cluster: Cluster, report: Report, events: Sequence[Manifest])
         report.step("-", f"Events of the releases: {len(events)} deleted")
 
 
-def _monitor(target: Target, config: StackConfig, objects: Objects, builder: Builder) -> Monitor:
+def _images(target: Target, objects: Objects, builder: Builder) -> Images:
+    return Images(builder, objects.report, root=target.root, preview=objects.preview, count=objects.count)
+
+
+def _monitor(target: Target, config: StackConfig, objects: Bringing, images: Images) -> Monitor:
     from local.engine.monitor import Monitor  # with it Pulumi's SDK, which takes most of a second to import
 
-    images = Images(builder, objects.report, root=target.root, preview=objects.preview, count=objects.count)
     return Monitor(objects, images, project=config.project, stack=target.stack)
 
 
-def _run(target: Target, config: StackConfig, monitor: Monitor, objects: Objects) -> None:
+def _run(target: Target, config: StackConfig, monitor: Monitor, report: Report, *, preview: bool) -> None:
     from local.engine.monitor import EngineLog
     from local.engine.program import run_program
 
@@ -153,6 +201,6 @@ def _run(target: Target, config: StackConfig, monitor: Monitor, objects: Objects
         stack=target.stack,
         config=config,
         monitor=monitor,
-        log=EngineLog(objects.report),
-        preview=objects.preview,
+        log=EngineLog(report),
+        preview=preview,
     )

@@ -26,6 +26,7 @@ STACKS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("staging", {}),
     ("staging", EVERYTHING),
     ("prod", {}),
+    ("prod", {"tts:gitops": {"repository": "https://github.com/example/deploy", "path": "prod"}}),
 )
 
 

@@ -149,7 +149,7 @@ REFUSED: tuple[tuple[str, str, Edit, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("stack", "changes"), STACKS, ids=["dev", "staging", "everything", "prod"])
+@pytest.mark.parametrize(("stack", "changes"), STACKS, ids=["dev", "staging", "everything", "prod", "gitops"])
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 def test_every_stack_keeps_every_rule(
     rendered: Rendered, stack: str, changes: Mapping[str, Any], preview: bool

@@ -111,3 +111,25 @@ def test_the_guard_of_a_release_that_is_not_in_the_lease_touches_nothing(tmp_pat
         assert guard.returncode == 0, out
         assert "A newer release has begun" in out
         assert json.dumps(stage.api.objects[ROUTE]) == before
+
+
+def test_a_guard_that_stands_ends_with_sigterm_alone(tmp_path):
+    """Under Argo CD, which would wait for the end of a Job: it has counted, and asks nothing more."""
+    with staged(tmp_path) as stage:
+        stage.api.put(ROUTE, virtual_service({V1: 100}))
+        stage.environment["TTS_GUARD_STAYS"] = "true"
+        guard = stage.start(*GUARD)
+        try:
+            code, out = stage.run()
+            assert code == 0, out
+            del stage.api.objects[f"{DEPLOYMENTS}/{V1}"]
+            wait_for(lambda: stage.kept().get("traffic.json", {}).get("done"))
+            asked = len(stage.api.requests)
+            time.sleep(1.0)
+            assert guard.poll() is None
+            assert len(stage.api.requests) <= asked + 1
+            guard.send_signal(signal.SIGTERM)
+            out, _ = guard.communicate(timeout=20)
+        finally:
+            guard.kill()
+        assert guard.returncode == 0, out

@@ -14,7 +14,7 @@ from local.engine import platform as platforms
 from local.engine.platform import Platform
 from local.engine.report import Report
 from local.engine.target import Target
-from local.engine.update import down, preview, up
+from local.engine.update import down, preview, render, up
 from local.home import Home
 from local.images.errors import UnknownImageError
 from local.images.values import ImageBuild
@@ -117,6 +117,9 @@ class Stack:
     def preview(self, *overrides: str) -> bool:
         return self._run(preview, overrides, "dev")
 
+    def render(self, out: Path | None = None, *overrides: str) -> bool:
+        return self._run(lambda *about: render(*about, out), overrides, "dev")
+
     def down(self) -> bool:
         return self._run(down, (), "dev")
 
@@ -144,6 +147,7 @@ def stack(tmp_path: Path, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> Stac
     (root / "Pulumi.dev.yaml").write_text("config:\n  tts:modelVersion: 1.0.0  # which one\n")
     platform = Platform(Home(tmp_path / "home"), api.kubeconfig(tmp_path / "kubeconfig"))
     builder = FakeBuilder()
-    monkeypatch.setattr(platforms.Platform, "builder", lambda _self: builder)
+    for name in ("builder", "registry_builder"):
+        monkeypatch.setattr(platforms.Platform, name, lambda _self: builder)
     monkeypatch.setattr("local.engine.awaits.POLL_SECONDS", 0.01)
     return Stack(root, api, platform, builder)

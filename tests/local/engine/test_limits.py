@@ -12,7 +12,6 @@ from local.node import supported
 from tests.local.engine.conftest import FakeImage, Stack
 
 REFUSED = {
-    "renders manifests to files": 'k8s.Provider("p", render_yaml_to_directory="out")',
     "uses ignore_changes": 'config_map("a", ignore_changes=["data.a"])',
     "a uses ignore_changes": 'config_map("a", ignore_changes=["data", "metadata"])',
     "Event, which releases make": 'k8s.core.v1.Event("a", metadata={"name": "a"}, involved_object={})',
@@ -22,7 +21,6 @@ REFUSED = {
     "is no duration": 'config_map("a", custom_timeouts=pulumi.CustomTimeouts(create="soon"))',
     "calls kubernetes:x:y": 'pulumi.runtime.invoke("kubernetes:x:y", {})',
 }
-REFUSED["writes manifests to a folder"] = REFUSED.pop("renders manifests to files")
 
 
 @pytest.mark.parametrize("words", REFUSED)

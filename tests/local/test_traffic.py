@@ -1,5 +1,10 @@
 """Requests are counted as dropped when they were not answered whole, and only then."""
 
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from local import traffic, wav
@@ -81,6 +86,24 @@ def test_stop_ends_early_with_what_was_answered():
         report = prober.stop()
     assert 3 <= report.sent == len(server.requests) < 1000
     assert server.requests[0]["x-tts-version"] == "1.0.0"
+
+
+def test_sigint_ends_it_also_where_a_background_shell_had_it_ignored():
+    with SpeechServer() as server:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.traffic", "--url", server.url, "--rate", "50", "--seconds", "60"],
+            stdout=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        )
+        end = time.monotonic() + 30
+        while len(server.requests) < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert said.startswith("stopping\n")
+    assert "dropped 0 of" in said
 
 
 def test_the_timeline_shows_versions_in_the_order_of_time():

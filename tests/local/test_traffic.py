@@ -90,12 +90,19 @@ def test_stop_ends_early_with_what_was_answered():
 
 def test_sigint_ends_it_also_where_a_background_shell_had_it_ignored():
     with SpeechServer() as server:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.traffic", "--url", server.url, "--rate", "50", "--seconds", "60"],
-            stdout=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
-        )
+        ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+        command = [
+            sys.executable,
+            "-m",
+            "local.traffic",
+            "--url",
+            server.url,
+            "--rate",
+            "50",
+            "--seconds",
+            "60",
+        ]
+        process = subprocess.Popen([*ignoring, *command], stdout=subprocess.PIPE, text=True)
         end = time.monotonic() + 30
         while len(server.requests) < 3 and time.monotonic() < end:
             time.sleep(0.01)

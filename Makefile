@@ -17,7 +17,7 @@ LOCKS := requirements policy/requirements local/requirements release/requirement
          serving/engines/hibari/build-requirements tests/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release upload register api-key export-records preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster policy format lint types lock clean
+.PHONY: help demo up release upload register api-key export-records preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ policy: $(PACK)/.pack  ## Set up the policy pack, for `pulumi preview --policy-p
 
 bench-cluster: $(VENV)/.tests  ## A release's time on a cluster, step by step, beside the embedded platform's (RUNS=3: ten minutes)
 	@$(RUN) -m tests.bench.cluster --runs $(or $(RUNS),3)
+
+bench-serving: $(VENV)/.tests  ## The speech server against the bare engine, and under load (RUNS=8: five minutes; SHORT=1: one)
+	@$(RUN) -m tests.bench.serving --runs $(or $(RUNS),8) $(if $(SHORT),--short)
 
 format: $(VENV)/.tests  ## Format the code
 	@$(VENV)/bin/ruff format . && $(VENV)/bin/ruff check --fix .

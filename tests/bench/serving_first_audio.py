@@ -21,18 +21,11 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from serving.encoding import FORMATS
+from tests.bench.texts import LONG, UNPUNCTUATED
 from tests.ports import free_port
 from tests.serving.conftest import ROOT, fetch, inference, poll, status
 
-SENTENCES = (
-    "The harbour was quiet before the first ferry left. She counted seven white birds on the old stone wall, "
-    "and walked home. How long does the train to the northern coast take? Yesterday it rained for 12 hours, "
-    "and nobody minded at all. "
-)
-TEXTS = {
-    "sentences": (SENTENCES * 5)[:1000],
-    "no punctuation": ("".join(sign for sign in SENTENCES.lower() if sign not in ",.?") * 5)[:1000],
-}
+TEXTS = {"sentences": LONG, "no punctuation": UNPUNCTUATED}
 BARE = """
 import json, sys, time
 from hibari import Hibari

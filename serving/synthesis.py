@@ -7,10 +7,11 @@ slot from a text's first chunk to its last, and makes them without waiting for t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, aclosing, suppress
 from functools import partial
 from typing import Protocol
 
@@ -79,25 +80,18 @@ class Synthesiser:
 
     async def _in_turns(self, work: _Work, listener: Listener) -> Parts:
         """A slot for each chunk, once the one before is taken."""
-        while True:
+        while not work.done:
             with listener.busy():
-                # Cancelled, it waits for the chunk under way: the slot is free when it says so.
                 part = await self._scheduler.run(work.pull, deadline=work.due)
-            if part is None:
-                return
             yield part
 
     def _at_once(self, work: _Work, listener: Listener) -> Parts:
         """One slot for all chunks, made one after the other."""
 
         async def make(keep: Callable[[bytes], None]) -> None:
+            give = partial(asyncio.get_running_loop().call_soon_threadsafe, partial(_while_wanted, keep))
             with listener.busy():
-                async with self._scheduler.slot(deadline=work.due):
-                    try:
-                        while (part := await self._scheduler.in_thread(work.pull)) is not None:
-                            keep(part)
-                    finally:
-                        work.close()  # before the next text begins
+                await self._scheduler.run(partial(work.pull_all, give), deadline=work.due, stop=work.stop)
 
         return ahead(make)
 
@@ -115,19 +109,19 @@ class _Work:
         self._heard_since: float | None = None
         self.due = came
         self._encoder: Encoder | None = None
-        self._done = False
+        self._stopped = False
+        self.done = False
+        """Whether all was pulled."""
 
-    def pull(self) -> bytes | None:
-        """The bytes of the next chunk, which may be none yet; after the last one's, None."""
-        if self._done:
-            return None
+    def pull(self) -> bytes:
+        """The bytes of the next chunk, which may be none yet, or what the encoder has kept to the end."""
         began = time.monotonic()
         chunk = next(self._chunks, None)
         if chunk is not None:
             if self._encoder is None:
                 self._encoder = FORMATS[self._speech.format].open(self._rate)
             return self._told(len(chunk) / self._rate, self._encoder.feed(chunk), began)
-        self._done = True
+        self.done = True
         if self._encoder is None:
             raise UnspeakableError("The field `input` gave no sound.")
         rest = self._told(0.0, self._encoder.finish(), began)
@@ -135,6 +129,19 @@ class _Work:
             return rest
         usage = events.Usage(characters=len(self._speech.utterance.text), audio_seconds=self._seconds)
         return rest + events.done(usage)
+
+    def pull_all(self, give: Callable[[bytes], object]) -> None:
+        """Gives all parts, one after the other, until it is told to stop; then engine and encoder are
+        closed."""
+        try:
+            while not self.done and not self._stopped:
+                give(self.pull())
+        finally:
+            self.close()
+
+    def stop(self) -> None:
+        """Has no further part made."""
+        self._stopped = True
 
     def _told(self, seconds: float, audio: bytes, began: float) -> bytes:
         self._seconds += seconds
@@ -150,6 +157,12 @@ class _Work:
         self._chunks.close()
         if self._encoder is not None:
             self._encoder.close()
+
+
+def _while_wanted(keep: Callable[[bytes], None], part: bytes) -> None:
+    """Keeps a part; whoever has gone away wants none."""
+    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+        keep(part)
 
 
 class SpeechResponse(StreamingResponse):

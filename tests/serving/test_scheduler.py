@@ -4,8 +4,10 @@ import random
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from serving.scheduler import Scheduler
@@ -17,20 +19,33 @@ def run(what: Callable[[], Awaitable[None]]) -> None:
 
 def test_the_earliest_deadline_goes_first() -> None:
     async def scene() -> None:
-        scheduler, order = Scheduler(1), []
+        scheduler, order, free = Scheduler(1), [], threading.Event()
         async with anyio.create_task_group() as group:
 
             async def work(deadline: float) -> None:
-                async with scheduler.slot(deadline=deadline):
-                    order.append(deadline)
-                    await anyio.sleep(0)
+                await scheduler.run(lambda: order.append(deadline), deadline=deadline)
 
-            async with scheduler.slot(deadline=0):
-                for deadline in (5, 1, 4, 2, 3):
-                    group.start_soon(work, deadline)
-                await anyio.wait_all_tasks_blocked()
+            group.start_soon(partial(scheduler.run, free.wait, deadline=0))
+            await anyio.wait_all_tasks_blocked()
+            for deadline in (5, 1, 4, 2, 3):
+                group.start_soon(work, deadline)
+            await anyio.wait_all_tasks_blocked()
+            free.set()
         assert order == [1, 2, 3, 4, 5]
         assert scheduler.busy == 0
+
+    run(scene)
+
+
+def test_a_slot_goes_on_to_the_next_work_without_the_event_loop() -> None:
+    async def scene() -> None:
+        scheduler, free, second = Scheduler(1), threading.Event(), threading.Event()
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(scheduler.run, free.wait, deadline=0))
+            group.start_soon(partial(scheduler.run, second.set, deadline=1))
+            await anyio.wait_all_tasks_blocked()
+            free.set()
+            assert second.wait(5), "while the loop is held up here"
 
     run(scene)
 
@@ -75,24 +90,51 @@ def test_cancelled_ones_lose_no_slot(seed: int) -> None:
             for _ in range(30):
                 group.start_soon(one)
         assert scheduler.busy == 0
-        async with scheduler.slot(deadline=0), scheduler.slot(deadline=0):
-            assert scheduler.busy == 2
+        both = threading.Barrier(2)
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(partial(scheduler.run, partial(both.wait, 5), deadline=0))
 
     run(scene)
 
 
-def test_a_cancelled_run_ends_after_its_work() -> None:
+@pytest.mark.parametrize("told", [True, False])
+def test_a_cancelled_run_ends_after_its_work_which_is_told_to_stop(told: bool) -> None:
     async def scene() -> None:
-        scheduler, ended = Scheduler(1), threading.Event()
+        scheduler, begun, stopped, ended = (
+            Scheduler(1),
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
 
         def work() -> None:
-            time.sleep(0.05)
+            begun.set()
+            assert stopped.wait(5 if told else 0.05) is told
             ended.set()
 
-        with anyio.move_on_after(0.01):
-            await scheduler.run(work, deadline=0)
+        async with anyio.create_task_group() as group:
+            more = {"stop": stopped.set} if told else {}
+            group.start_soon(partial(scheduler.run, work, deadline=0, **more))
+            assert await anyio.to_thread.run_sync(begun.wait, 5)
+            group.cancel_scope.cancel()
         assert ended.is_set()
         assert scheduler.busy == 0
+
+    run(scene)
+
+
+def test_what_is_cancelled_while_it_waits_is_never_run() -> None:
+    async def scene() -> None:
+        scheduler, free, ran = Scheduler(1), threading.Event(), []
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(scheduler.run, free.wait, deadline=0))
+            await anyio.wait_all_tasks_blocked()
+            with anyio.move_on_after(0.01):
+                await scheduler.run(lambda: ran.append(1), deadline=0, stop=lambda: ran.append(2))
+            free.set()
+        await scheduler.run(lambda: None, deadline=0)
+        assert ran == []
 
     run(scene)
 

@@ -47,6 +47,8 @@ def inference_config(settings: Settings, entry: ModelVersion, revision: str) -> 
         "slots": settings.slots,
         **storage_config(settings, fetch_seconds=budgets.fetch_seconds(settings, entry)),
     }
+    if settings.lexicon:
+        config["lexicon"] = dict(sorted(settings.lexicon.items()))
     if settings.load_delay_seconds:
         config["loadDelaySeconds"] = settings.load_delay_seconds
     if settings.longest_answer_seconds != DEFAULT_LONGEST_ANSWER_SECONDS:

@@ -13,6 +13,7 @@ from components.errors import SettingsError
 from components.freeze_settings import apply_freeze, read_freeze
 from components.gitops_settings import Gitops, read_gitops
 from components.identity import REVISION_LENGTH, revision_name
+from components.lexicon_settings import read_lexicon
 from components.machine_settings import (
     NodeGroup,
     Resources,
@@ -59,6 +60,7 @@ class Settings:
     platforms: tuple[str, ...]
     autoscaling: Autoscaling | None
     slots: int
+    lexicon: Mapping[str, str]
     callers: Callers
     load_delay_seconds: int
     drain_seconds: int
@@ -273,6 +275,7 @@ def _read_pod(reader: Reader) -> dict[str, Any]:
     )
     return {
         "slots": reader.whole("slots", low=1, high=256, default=1),
+        "lexicon": read_lexicon(reader),
         "callers": read_callers(reader),
         "load_delay_seconds": reader.whole("loadDelaySeconds", low=0, high=7200, default=0),
         "drain_seconds": reader.whole("drainSeconds", low=0, high=300, default=5),

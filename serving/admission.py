@@ -81,7 +81,7 @@ class Admission:
             raise self._refusal(
                 f"The key {caller!r} has {most} requests under way, which is all it may have; wait for one "
                 "to end.",
-                "rate_limit_exceeded",
+                code="rate_limit_exceeded",
             )
         if self.streams >= self._limits.streams and self.waiting >= self._limits.queue:
             raise self._full()
@@ -129,10 +129,10 @@ class Admission:
         return self._refusal(
             f"The server is busy: {self.streams} requests are answered and {self.waiting} wait; try again "
             "after the seconds in Retry-After.",
-            "queue_full",
+            code="queue_full",
         )
 
-    def _refusal(self, message: str, code: str) -> RequestError:
+    def _refusal(self, message: str, *, code: str) -> RequestError:
         turns = (self.waiting + 1) / self._limits.streams
         seconds = min(max(math.ceil(turns * self._mean_seconds), 1), _LONGEST_RETRY_SECONDS)
         return RequestError(message, status=429, code=code, headers={"retry-after": str(seconds)})

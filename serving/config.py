@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ VERSIONS_FILE = Path("/etc/tts-versions/versions.json")
 class InferenceConfig:
     """What a revision serves; `sample_rate` in hertz, `slots` syntheses at the same time. The server is not
     ready before `load_delay` seconds: so a slow model is rehearsed. An answer that is not taken within
-    `longest_answer` seconds is cut. `log_texts`: whether the log may hold what is spoken."""
+    `longest_answer` seconds is cut. `log_texts`: whether the log may hold what is spoken.
+    `lexicon` says of words how they are spoken, in the alphabet of the engine."""
 
     model: str
     version: str
@@ -35,6 +36,7 @@ class InferenceConfig:
     longest_answer: float = 300.0
     load_delay: float = 0.0
     log_texts: bool = False
+    lexicon: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +113,7 @@ def parse_inference(fields: Mapping[str, Any]) -> InferenceConfig:
         longest_answer=longest,
         load_delay=delay,
         log_texts=bool(fields.get("logTexts", False)),
+        lexicon={str(word): str(spoken) for word, spoken in fields.get("lexicon", {}).items()},
     )
 
 

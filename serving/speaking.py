@@ -52,7 +52,7 @@ def install(app: FastAPI, parts: Parts) -> None:
     async def speech(body: SpeechRequest, request: Request) -> Response:
         """Speaks a text; the audio is streamed sentence by sentence."""
         engine = parts.host.loaded()
-        spoken = check(body, model=config.model, engine=engine)
+        spoken = check(body, model=config.model, engine=engine, lexicon=config.lexicon)
         account = account_of(request.scope)
         account.speech, account.records, account.identity = spoken, parts.records, identity
         recording = account.recording = _recording(parts.outputs, account)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from serving import events
 from serving.encoding import FORMATS
 from serving.engines.base import Engine, Utterance
+from serving.engines.lexicon import merged
 from serving.errors import RequestError
 
 MAX_CHARACTERS = 4096
@@ -95,8 +96,11 @@ class Speech:
         return events.MEDIA_TYPE if self.events else FORMATS[self.format].media_type
 
 
-def check(request: SpeechRequest, *, model: str, engine: Engine) -> Speech:
-    """The request as speech of `engine`, which serves `model`. Raises RequestError."""
+def check(
+    request: SpeechRequest, *, model: str, engine: Engine, lexicon: Mapping[str, str] | None = None
+) -> Speech:
+    """The request as speech of `engine`, which serves `model`; its own pronunciations go before those of
+    `lexicon`. Raises RequestError."""
     names = names_of(model)
     if request.model not in names:
         raise RequestError(
@@ -111,7 +115,7 @@ def check(request: SpeechRequest, *, model: str, engine: Engine) -> Speech:
         voice=_voice(request.voice, engine),
         speed=_speed(request.speed, engine),
         seed=request.seed,
-        phonemes=_phonemes(request.phonemes, engine),
+        phonemes=merged(lexicon or {}, _phonemes(request.phonemes, engine)),
         instructions=request.instructions if emotion else None,
     )
     return Speech(

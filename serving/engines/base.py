@@ -10,7 +10,7 @@ import numpy as np
 
 from serving.config import InferenceConfig
 from serving.engines.reference import Reference, Samples
-from serving.errors import EngineError
+from serving.errors import EngineError, UnspeakableError
 
 __all__ = [
     "Alphabet",
@@ -128,9 +128,32 @@ def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:
             f"The engine {config.engine} speaks one text at a time, and the stack says {config.slots} slots; "
             "set tts:slots to 1, and tts:replicas to as many as are to be spoken at the same time."
         )
+    _check_lexicon(engine, config)
     if engine.sample_rate != config.sample_rate:
         raise EngineError(
             f"The engine {config.engine} speaks at {engine.sample_rate} Hz, and the catalog entry says "
             f"{config.sample_rate} Hz; correct sampleRate."
         )
     return engine
+
+
+def _check_lexicon(engine: Engine, config: InferenceConfig) -> None:
+    """Speaks its first word, before which an engine reads all of it: a server that cannot speak the stack's
+    lexicon is not to get any traffic. Raises EngineError."""
+    if not config.lexicon:
+        return
+    if engine.capabilities.phonemes is None:
+        raise EngineError(
+            f"The engine {config.engine} takes no pronunciations, and the stack has some; leave out "
+            "tts:lexicon."
+        )
+    voice = next(iter(engine.voices), "")
+    spoken = engine.synthesise(
+        Utterance(text=next(iter(config.lexicon)), voice=voice, phonemes=config.lexicon)
+    )
+    try:
+        next(spoken)
+    except UnspeakableError as error:
+        raise EngineError(f"The stack's tts:lexicon cannot be spoken: {error}") from error
+    finally:
+        spoken.close()

@@ -38,6 +38,9 @@ def pod(settings: Settings) -> dict[str, Any]:
         ({"tts:admission": {"waitSeconds": 601}}, "tts:admission.waitSeconds", "from 0 to 600"),
         ({"tts:admission": {"que": 1}}, "tts:admission.que", "did you mean tts:admission.queue"),
         ({"tts:admission": {"perKey": 3}}, "tts:admission.perKey", "tts:apiKeys names no Secret"),
+        ({"tts:lexicon": {"nginx": ""}}, "tts:lexicon.nginx", "a text that is not empty"),
+        ({"tts:lexicon": {" ": "x"}}, "tts:lexicon", "one of 1 to 80 characters"),
+        ({"tts:lexicon": {f"a{n}": "x" for n in range(501)}}, "tts:lexicon", "at most 500"),
         ({"tts:records": {"days": 30}}, "tts:records.days", "tts:store is not set"),
         ({"tts:records": {"days": 0}, "tts:store": STORE}, "tts:records.days", "from 1 to 3650"),
         ({"tts:records": {"keep": True}, "tts:store": STORE}, "tts:records.days", "is missing"),
@@ -53,7 +56,10 @@ def test_mistakes_are_said_with_their_key(catalog: Catalog, changes: Any, key: s
 def test_what_is_not_used_leaves_no_trace(checkout: Path) -> None:
     catalog = Catalog(checkout / "models")
     plain, spelt = read(catalog), read(catalog, {"tts:longestAnswerSeconds": 300, "tts:admission": {}})
-    assert not {"admission", "longestAnswerSeconds"} & inference_config(plain, plain.stable.entry, "r").keys()
+    assert (
+        not {"admission", "longestAnswerSeconds", "lexicon"}
+        & inference_config(plain, plain.stable.entry, "r").keys()
+    )
     assert "api-keys" not in str(pod(plain))
     assert "apiKeys" not in release_plan(plain, identify(plain, checkout))
     names = {identify(settings, checkout).target.name for settings in (plain, spelt, read(catalog, LEAVING))}
@@ -71,6 +77,13 @@ def test_records_are_a_part_of_the_store(catalog: Catalog) -> None:
     assert config["logTexts"] is True
     without = read(catalog, {"tts:store": STORE})
     assert "records" not in inference_config(without, without.stable.entry, "r")["store"]
+
+
+def test_a_lexicon_is_given_to_the_servers_and_its_change_is_a_release(checkout: Path) -> None:
+    catalog = Catalog(checkout / "models")
+    one, other = (read(catalog, {"tts:lexicon": {"nginx": signs}}) for signs in ("ɛn", "ɛks"))
+    assert inference_config(one, one.stable.entry, "r")["lexicon"] == {"nginx": "ɛn"}
+    assert identify(one, checkout).target.name != identify(other, checkout).target.name
 
 
 def test_servers_see_the_hashes_alone_and_a_missing_secret_keeps_them_from_starting(catalog: Catalog) -> None:

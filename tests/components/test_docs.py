@@ -48,7 +48,8 @@ def unknown_commands(text: str) -> set[str]:
 def broken_links(page: Path, text: str) -> set[str]:
     """The relative links of a page that lead to no file, or to no heading of one."""
     broken = set()
-    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]+`", "", text)):
+    prose = re.sub(r"`[^`\n]+`", "", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose):
         if "://" in link:
             continue
         path, _, heading = link.partition("#")

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -96,6 +97,39 @@ def test_an_engine_of_one_text_at_a_time_wants_one_slot(
     with pytest.raises(EngineError, match="2 slots; set tts:slots to 1"):
         load_engine(parse_inference(inference("1.0.0", engine="alone", slots=2)), model_dir)
     assert load_engine(parse_inference(inference("1.0.0", engine="alone", slots=1)), model_dir) is alone
+
+
+def test_the_lexicon_of_a_stack_is_spoken_and_what_a_request_says_goes_before_it(model_dir: Path) -> None:
+    config = parse_inference(inference("1.0.0", lexicon={"nginx": "ˈɛndʒɪn ˈɛks", "ferry": "fɛɹi"}))
+    host = EngineHost(config, model_dir)
+    host.engine = load_engine(config, model_dir)
+    parts = {"activity": Activity(), "metrics": Metrics(config.version, slots=1)}
+
+    def spoken(phonemes: dict[str, str], lexicon: dict[str, str]) -> bytes:
+        stack = replace(config, lexicon=lexicon)
+        client = TestClient(create_app(Parts(config=stack, host=host, **parts)))
+        body = {"model": "tts", "input": "nginx runs.", "seed": 1, "phonemes": phonemes}
+        return client.post(SPEECH, json=body).content
+
+    stored, other = dict(config.lexicon), {"nginx": "tˈɛst"}
+    assert spoken({}, stored) == spoken({"nginx": stored["nginx"]}, {}) != spoken({}, {})
+    assert spoken(other, stored) == spoken(other, {}) != spoken({}, stored)
+
+
+def test_a_lexicon_that_cannot_be_spoken_ends_the_process(model_dir: Path) -> None:
+    with pytest.raises(EngineError, match=r"tts:lexicon cannot be spoken: The pronunciation '§' of 'b'"):
+        load_engine(parse_inference(inference("1.0.0", lexicon={"a": "ə", "b": "§"})), model_dir)
+
+
+def test_a_lexicon_goes_with_an_engine_that_takes_pronunciations(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Mute(0.5)
+    plain.capabilities = Capabilities(languages=("en",))
+    module = SimpleNamespace(load=lambda model_dir, config: plain)
+    monkeypatch.setitem(sys.modules, "serving.engines.plain.engine", module)
+    with pytest.raises(EngineError, match=r"leave out tts:lexicon"):
+        load_engine(parse_inference(inference("1.0.0", engine="plain", lexicon={"a": "ə"})), model_dir)
 
 
 def test_ready_only_after_a_synthesis(model_dir: Path) -> None:

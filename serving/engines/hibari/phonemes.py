@@ -1,6 +1,7 @@
 """The International Phonetic Alphabet in hibari's own: General American, one sign for each diphthong."""
 
 import re
+from functools import lru_cache
 
 from serving.errors import UnspeakableError
 
@@ -20,6 +21,7 @@ _SIGNS = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)  # a stack's lexicon is read for every text
 def to_alphabet(spoken: str, word: str) -> str:
     """How `word` is spoken, in hibari's signs; what is in these already stays as it is.
 

@@ -80,7 +80,7 @@ function metaOf(kept) {
   const versions = isHidden(kept) ? "A / B" : shown(kept).join(" / ");
   const seconds = number(kept.seconds, 1);
   const meta = t("history.meta", { versions, seconds, when: moment(kept.at) });
-  return [meta, ...opinionOf(kept)].join(" · ");
+  return [meta, ...opinionOf(kept)].join("\u00a0· ");
 }
 
 /** @param {Summary} kept */

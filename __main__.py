@@ -130,7 +130,7 @@ def say(settings: Settings, revisions: Revisions) -> None:
     """What a person should know first: a lifted freeze, an open door, the GPUs at the peak."""
     for notice in settings.notices:
         pulumi.warn(notice)
-    if said := access_notice(settings.callers.api_keys):
+    if said := access_notice(settings.callers):
         pulumi.info(said)
     if settings.peak_gpus:
         pulumi.info(

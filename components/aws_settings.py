@@ -41,7 +41,7 @@ class Buckets:
 class PodIdentity:
     """The servers' identity: a role for `service_account` in the EKS cluster `cluster_name`. `declared`:
     whether the stack makes that ServiceAccount, too. `reads` and `writes` are objects as
-    `<bucket>/<key, which may end in *>`; with `keeps_records` what is written is read, listed and deleted
+    `<bucket>/<key, which may end in *>`; with `keeps_objects` what is written is read, listed and deleted
     too."""
 
     cluster_name: str
@@ -49,7 +49,7 @@ class PodIdentity:
     declared: bool
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    keeps_records: bool
+    keeps_objects: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Aws:
 class Surroundings:
     """What the parts are about, from the stack's other settings. `entries` are all versions of the model, so
     that a way back finds its repository and its files; servers read from `fetched` and write to `stored`,
-    also records where `keeps_records`."""
+    also records and voices where `keeps_objects`."""
 
     name: str
     entries: tuple[ModelVersion, ...]
@@ -84,7 +84,7 @@ class Surroundings:
     cluster_name: str
     fetched: Bucket | None
     stored: Bucket | None
-    keeps_records: bool
+    keeps_objects: bool
 
 
 def read_aws(reader: Reader, around: Surroundings) -> Aws:
@@ -154,7 +154,7 @@ def _read_pod_identity(section: Reader, around: Surroundings) -> PodIdentity | N
             "name one or leave this out.",
         )
     account = around.service_account or f"{around.name}-server"
-    return PodIdentity(cluster, account, not around.service_account, reads, writes, around.keeps_records)
+    return PodIdentity(cluster, account, not around.service_account, reads, writes, around.keeps_objects)
 
 
 def _reads(around: Surroundings) -> tuple[str, ...]:

@@ -22,13 +22,20 @@ class ApiKeys:
 class Callers:
     """Without `api_keys` everybody is answered. `admission` has what the stack says of it and nothing else.
     `list_versions`: whether callers may know the versions; `log_texts`: whether logs may hold what they have
-    spoken; `record_days`: for how long records are kept, None where none are made."""
+    spoken; `record_days`: for how long records are kept, None where none are made; `voices_per_key`: how many
+    voices a caller may add, None where none are kept."""
 
     api_keys: ApiKeys | None
     admission: Mapping[str, int]
     list_versions: bool
     log_texts: bool
     record_days: int | None
+    voices_per_key: int | None
+
+    @property
+    def keep_objects(self) -> bool:
+        """Whether servers read back, list and delete what they write to the store."""
+        return self.record_days is not None or self.voices_per_key is not None
 
 
 def read_callers(reader: Reader) -> Callers:
@@ -39,6 +46,7 @@ def read_callers(reader: Reader) -> Callers:
         list_versions=reader.flag("listVersions", default=False),
         log_texts=reader.flag("logTexts", default=False),
         record_days=read_records(reader),
+        voices_per_key=read_voices(reader),
     )
 
 
@@ -54,6 +62,21 @@ def read_records(reader: Reader) -> int | None:
             "days", "needs a place for the records, but tts:store is not set: name its bucket or claim."
         )
     return days
+
+
+def read_voices(reader: Reader) -> int | None:
+    """How many voices a caller may add; None where the stack keeps none."""
+    section = reader.section("voices", optional=True)
+    if not section.given:
+        return None
+    number = section.whole("perKey", low=1, high=1000)
+    section.finish()
+    if not reader.section("store", optional=True).given:
+        section.refuse(
+            "perKey",
+            "needs a place that all servers share, but tts:store is not set: name its bucket or claim.",
+        )
+    return number
 
 
 def read_api_keys(reader: Reader) -> ApiKeys | None:
@@ -82,10 +105,19 @@ def read_admission(reader: Reader) -> Mapping[str, int]:
     return {key: value for key, value in read.items() if value is not None}
 
 
-def access_notice(keys: ApiKeys | None) -> str | None:
+def access_notice(callers: Callers) -> str | None:
     """What a person should know where nobody is refused."""
+    keys = callers.api_keys
+    if keys is not None and keys.required:
+        return None
+    shared = (
+        ""
+        if callers.voices_per_key is None
+        else " Voices that are added have no owner: all see them, use them and delete them."
+    )
     if keys is None:
-        return "No API key is asked for: whoever reaches the gateway is answered. tts:apiKeys asks for keys."
-    if not keys.required:
-        return "No API key is asked for: tts:apiKeys.required is false, and releases alone show theirs."
-    return None
+        return (
+            "No API key is asked for: whoever reaches the gateway is answered. tts:apiKeys asks for keys."
+            f"{shared}"
+        )
+    return f"No API key is asked for: tts:apiKeys.required is false, and releases alone show theirs.{shared}"

@@ -73,8 +73,8 @@ _TRUST = {
 
 def rights_of(identity: PodIdentitySettings) -> dict[str, Any]:
     """The IAM policy of the servers: model files to read, outputs to write, and nothing to list or delete but
-    what belongs to records."""
-    kept = identity.writes if identity.keeps_records else ()
+    what belongs to records and voices."""
+    kept = identity.writes if identity.keeps_objects else ()
     rights = {
         "s3:GetObject": (*identity.reads, *kept),
         "s3:PutObject": identity.writes,

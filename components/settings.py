@@ -204,7 +204,7 @@ def _with_aws(settings: Settings, reader: Reader, catalog: Catalog) -> Settings:
         cluster_name=settings.node_group.cluster_name if settings.node_group else "",
         fetched=settings.object_store.bucket if settings.object_store else None,
         stored=settings.store.bucket if settings.store else None,
-        keeps_records=settings.callers.record_days is not None,
+        keeps_objects=settings.callers.keep_objects,
     )
     aws = read_aws(reader, around)
     account = aws.pod_identity.service_account if aws.pod_identity else settings.service_account

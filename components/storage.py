@@ -45,6 +45,8 @@ def storage_config(settings: Settings, *, fetch_seconds: int) -> dict[str, Any]:
         config["store"] = {**place, "prefix": store.prefix, "outputs": store.outputs}
         if settings.callers.record_days is not None:
             config["store"]["records"] = {"days": settings.callers.record_days}
+        if settings.callers.voices_per_key is not None:
+            config["store"]["voices"] = {"perKey": settings.callers.voices_per_key}
     return config
 
 

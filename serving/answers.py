@@ -92,7 +92,7 @@ def _explain(error: RequestValidationError) -> tuple[str, str | None]:
         )
     field = place[0]
     if kind == "missing":
-        return f"The field `{field}` is missing; give it in the request's JSON object.", field
+        return f"The field `{'.'.join(place)}` is missing; give it in the request's JSON object.", field
     return f"The field `{field}` was not accepted: {first['msg']}.", field
 
 

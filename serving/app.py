@@ -4,14 +4,19 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from serving import answers, document, feedback, listing, speaking
+from serving.bodies import TEXT, Bodies, BodyLimit
 from serving.callers import Callers, Locked
 from serving.edge import Edge
 from serving.measured import Measured
+from serving.metrics import SPEECH_PATH
 from serving.openapi import describe
 from serving.parts import Parts
+from serving.voices import api as voices
+from serving.voices.form import UPLOAD
+from serving.voices.recordings import WITH_RECORDING
 
 
 def create_app(parts: Parts) -> ASGIApp:
@@ -22,12 +27,22 @@ def create_app(parts: Parts) -> ASGIApp:
     speaking.install(app, parts)
     feedback.install(app, parts)
     listing.install(app, config, parts.host.loaded, parts.versions_file)
+    voices.install(app, parts)
     _add_state(app, parts)
     document.install(app)
     describe(app, keyed=parts.keys is not None)
     headers = {"x-tts-version": config.version, "x-tts-revision": config.revision}
     measured = Measured(Locked(app), parts.metrics, config.revision, log_texts=config.log_texts)
-    return Edge(Callers(measured, parts.keys), parts.activity, headers)
+    bodies = Bodies(lambda scope: _limit(scope, parts))
+    return Edge(Callers(measured, parts.keys), parts.activity, headers, bodies)
+
+
+def _limit(scope: Scope, parts: Parts) -> BodyLimit:
+    """How large a request may be: recordings are read only where the model takes voices from them."""
+    engine = parts.host.engine
+    if engine is None or engine.capabilities.cloning is None:
+        return TEXT
+    return {SPEECH_PATH: WITH_RECORDING, voices.PATH: UPLOAD}.get(scope["path"], TEXT)
 
 
 def _add_state(app: FastAPI, parts: Parts) -> None:

@@ -1,12 +1,10 @@
 """The outermost layer: every answer says which version gave it to which request, and a server that ends says
 so too."""
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving import request_id
-
-MAX_BODY_BYTES = 256 * 1024
+from serving.bodies import Bodies
 
 
 class Activity:
@@ -42,9 +40,10 @@ class Activity:
 class Edge:
     """ASGI middleware: headers of every answer, the count of what is under way, the limit of a body."""
 
-    def __init__(self, app: ASGIApp, activity: Activity, headers: dict[str, str]) -> None:
+    def __init__(self, app: ASGIApp, activity: Activity, headers: dict[str, str], bodies: Bodies) -> None:
         self._app = app
         self._activity = activity
+        self._bodies = bodies
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,30 +53,18 @@ class Edge:
 
         own = [*self._headers, (request_id.HEADER.encode(), request_id.request_id_of(scope).encode())]
 
+        body = self._bodies.begin(scope)
+
         async def stamped(message: Message) -> None:
             if message["type"] == "http.response.start":
+                body.done()  # who answers has read it
                 closing = [(b"connection", b"close")] if self._activity.draining else []
                 message = {**message, "headers": [*message.get("headers", []), *own, *closing]}
             await send(message)
 
         self._activity.in_flight += 1
         try:
-            await self._app(scope, _limited(receive), stamped)
+            await self._app(scope, body.limited(receive), stamped)
         finally:
+            body.done()
             self._activity.in_flight -= 1
-
-
-def _limited(receive: Receive) -> Receive:
-    size = 0
-
-    async def limited() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > MAX_BODY_BYTES:
-            raise HTTPException(
-                413, f"The request's body is over {MAX_BODY_BYTES} bytes; send the text in several requests."
-            )
-        return message
-
-    return limited

@@ -1,22 +1,20 @@
 """What callers say about answers: a rating, or that nothing is to be kept of one."""
 
-from collections.abc import Callable
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-import anyio.to_thread
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from serving.answers import ERRORS
 from serving.callers import caller_of
-from serving.errors import RequestError, StorageError
+from serving.errors import RequestError
 from serving.metrics import SPEECH_PATH
 from serving.parts import Parts
 from serving.request_id import is_sane
+from serving.storage.asking import in_store
 
 MAX_COMMENT_CHARACTERS = 2000
-T = TypeVar("T")
 _ANSWER = f"{SPEECH_PATH}/{{request_id}}"
 
 
@@ -40,7 +38,7 @@ def install(app: FastAPI, parts: Parts) -> None:
             raise _no_records("no rating can be kept")
         given = body.model_dump(exclude_none=True)
         caller = caller_of(request.scope) or ""
-        known = is_sane(request_id) and await _in_store(lambda: records.rate(caller, request_id, given))
+        known = is_sane(request_id) and await in_store(lambda: records.rate(caller, request_id, given))
         if not known:
             raise RequestError(
                 f"No answer {request_id!r} of yours is kept here; the id of one is in its header "
@@ -59,21 +57,8 @@ def install(app: FastAPI, parts: Parts) -> None:
             raise _no_records("nobody can tell which audio is that answer's")
         caller = caller_of(request.scope) or ""
         if records is not None and is_sane(request_id):
-            await _in_store(lambda: records.forget(caller, request_id))
+            await in_store(lambda: records.forget(caller, request_id))
         return Response(status_code=204)
-
-
-async def _in_store(work: Callable[[], T]) -> T:
-    """Does what waits for the store. Raises RequestError where the store is away."""
-    try:
-        return await anyio.to_thread.run_sync(work)
-    except StorageError as error:
-        raise RequestError(
-            "The store does not answer; try again in a moment.",
-            status=503,
-            code="store_unavailable",
-            headers={"retry-after": "5"},
-        ) from error
 
 
 def _no_records(why: str) -> RequestError:

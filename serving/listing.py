@@ -1,4 +1,4 @@
-"""What is served: the model, its voices, and the versions that the stack declares."""
+"""What is served: the model, and the versions that the stack declares."""
 
 import json
 from collections.abc import Callable
@@ -40,15 +40,6 @@ class Model(BaseModel):
     max_characters: Annotated[int, Field(description="of one `input`")]
 
 
-class Voice(BaseModel):
-    """A voice of the model."""
-
-    id: Annotated[str, Field(examples=["heart"])]
-    object: Literal["voice"] = "voice"
-    languages: list[str]
-    default: Annotated[bool, Field(description="whether it speaks where none is asked for")]
-
-
 class Version(BaseModel):
     """A version that the stack keeps running; the header `x-tts-version` reaches it."""
 
@@ -63,13 +54,6 @@ class Models(BaseModel):
 
     object: Literal["list"] = "list"
     data: list[Model]
-
-
-class Voices(BaseModel):
-    """A list of voices."""
-
-    object: Literal["list"] = "list"
-    data: list[Voice]
 
 
 class Versions(BaseModel):
@@ -100,18 +84,6 @@ def install(app: FastAPI, config: InferenceConfig, engine: Callable[[], Engine],
                 code="model_not_found",
             )
         return _model(config, engine())
-
-    @app.get("/v1/voices", responses=ERRORS)
-    async def voices() -> Voices:
-        """The voices of the model, the default one first."""
-        spoken = engine()
-        languages = list(spoken.capabilities.languages)
-        return Voices(
-            data=[
-                Voice(id=name, languages=languages, default=name == spoken.voices[0])
-                for name in spoken.voices
-            ]
-        )
 
     @app.get("/v1/versions", responses=ERRORS)
     async def versions() -> Versions:

@@ -10,7 +10,8 @@ from serving.storage.writer import WRITES
 
 SPEECH_PATH = "/v1/audio/speech"
 CLIENT_GONE = "499"
-OPERATIONS = ("rate", "forget", "expire")
+RECORD_OPERATIONS = ("rate", "forget", "expire")
+VOICE_OPERATIONS = ADD_VOICE, READ_VOICES, DELETE_VOICE = "add_voice", "read_voices", "delete_voice"
 
 _FIRST_AUDIO_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
 _REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -21,7 +22,9 @@ _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 5)
 class Metrics:
     """The server's metrics, each about requests with the labels `version` and `origin`."""
 
-    def __init__(self, version: str, *, slots: int, stores: bool = False, records: bool = False) -> None:
+    def __init__(
+        self, version: str, *, slots: int, stores: bool = False, records: bool = False, voices: bool = False
+    ) -> None:
         self._version = version
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -65,7 +68,7 @@ class Metrics:
         )
         self._store_failures = Counter(
             "tts_store_failures",
-            "What the store did not carry out of what was asked of it about records.",
+            "What the store did not carry out of what was asked of it about records and voices.",
             ["operation", "version"],
             registry=self._registry,
         )
@@ -80,7 +83,8 @@ class Metrics:
             self._writes.labels(result, version)
         for result in WRITES if records else ():
             self._records.labels(result, version)
-        for operation in OPERATIONS if records else ():
+        operations = (RECORD_OPERATIONS if records else ()) + (VOICE_OPERATIONS if voices else ())
+        for operation in operations:
             self._store_failures.labels(operation, version)
         for metric in (
             *(self._first_audio, self._total, self._queue, self._factor),
@@ -108,7 +112,7 @@ class Metrics:
         self._records.labels(result, self._version).inc()
 
     def store_failed(self, operation: str) -> None:
-        """The store did not carry out one of OPERATIONS."""
+        """The store did not carry out one of RECORD_OPERATIONS or VOICE_OPERATIONS."""
         self._store_failures.labels(operation, self._version).inc()
 
     def began(self, origin: Origin) -> None:

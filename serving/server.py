@@ -17,6 +17,9 @@ from serving.parts import Parts
 from serving.records import Records
 from serving.storage.outputs import Outputs
 from serving.storage.store import joined, open_store
+from serving.voices.library import Library
+from serving.voices.references import References
+from serving.voices.voices import Kept, Voices
 
 KEEP_ALIVE_SECONDS = 75
 """Of a connection without a request: longer than the gateway keeps it, so that the gateway closes it."""
@@ -55,6 +58,7 @@ def serve(config: ServerConfig, host: EngineHost, keys: Keys | None) -> None:
         slots=inference.slots,
         stores=store is not None and store.outputs,
         records=store is not None and store.record_days is not None,
+        voices=store is not None and store.voices_per_key is not None,
     )
     outputs, records = _open_outputs(config, metrics), _open_records(config, metrics)
     parts = Parts(
@@ -65,6 +69,7 @@ def serve(config: ServerConfig, host: EngineHost, keys: Keys | None) -> None:
         outputs=outputs,
         keys=keys,
         records=records,
+        voices=Voices(kept=_open_voices(config, host, metrics)),
         versions_file=config.versions_file,
     )
     settings = uvicorn.Config(
@@ -115,3 +120,25 @@ def _open_records(config: ServerConfig, metrics: Metrics) -> Records | None:
     )
     records.expire_now_and_then()
     return records
+
+
+def _open_voices(config: ServerConfig, host: EngineHost, metrics: Metrics) -> Kept | None:
+    """The voices that callers add, of all versions of the model in one place."""
+    if config.store is None or config.store.voices_per_key is None:
+        return None
+    folder = joined(config.store.prefix, "voices", config.inference.model)
+    library = Library(open_store(config.store), folder)
+
+    def forget(digest: str) -> None:
+        if host.engine is not None:
+            host.engine.forget(digest)
+
+    references = References(library, forget)
+    references.watch()
+    library.sweep_now_and_then()
+    return Kept(
+        library=library,
+        references=references,
+        per_key=config.store.voices_per_key,
+        failed=metrics.store_failed,
+    )

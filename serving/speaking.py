@@ -13,10 +13,10 @@ from serving.answers import ERRORS
 from serving.encoding import FORMATS
 from serving.metrics import SPEECH_PATH
 from serving.parts import Parts
-from serving.speech import SpeechRequest, check
+from serving.speech import ONCE, SpeechRequest, check
 from serving.storage import outputs as storing
 from serving.storage.outputs import Outputs, Recording
-from serving.synthesis import SpeechResponse, Synthesiser, first_part
+from serving.synthesis import SpeechResponse, Synthesiser, first_part, until_over
 
 _MEDIA_TYPES = {each.media_type: {"type": "string", "format": "binary"} for each in FORMATS.values()}
 _RETRY = {
@@ -52,12 +52,20 @@ def install(app: FastAPI, parts: Parts) -> None:
     async def speech(body: SpeechRequest, request: Request) -> Response:
         """Speaks a text; the audio is streamed sentence by sentence."""
         engine = parts.host.loaded()
-        spoken = check(body, model=config.model, engine=engine, lexicon=config.lexicon)
         account = account_of(request.scope)
+        spoken = await parts.voices.resolved(
+            check(body, model=config.model, engine=engine, lexicon=config.lexicon),
+            body.reference,
+            owner=account.caller,
+            model=config.model,
+            engine=engine,
+        )
         account.speech, account.records, account.identity = spoken, parts.records, identity
         recording = account.recording = _recording(parts.outputs, account)
         place = doors.enter(account.origin, account.caller)
         stream = synthesiser.stream(engine, spoken, place=place, listener=account)
+        if spoken.utterance.voice == ONCE:
+            stream = until_over(stream, lambda: parts.voices.spoken(spoken, engine))
         first = None
         try:
             # Whatever can go wrong with a text goes wrong here, before the answer says 200.

@@ -8,14 +8,19 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from serving import events
 from serving.encoding import FORMATS
-from serving.engines.base import Engine, Utterance
+from serving.engines.base import Cloning, Engine, Utterance
 from serving.engines.lexicon import merged
 from serving.errors import RequestError
+from serving.voices.voice import STATEMENT, is_id
 
 MAX_CHARACTERS = 4096
 MAX_PRONUNCIATIONS = 100
 MAX_WORD_CHARACTERS = 80
 STREAM_FORMATS = ("audio", "sse")
+MAX_REFERENCE_BYTES = 2 << 20
+MAX_TRANSCRIPT_CHARACTERS = 1000
+ONCE = "reference"
+"""What the voice of a recording is called that came with its request."""
 EXAMPLES: list[JsonValue] = [
     {"model": "tts", "input": "Good morning.", "response_format": "mp3"},
     {
@@ -39,15 +44,44 @@ class VoiceReference(BaseModel):
     id: str
 
 
+class RecordingOnce(BaseModel):
+    """A recording in whose voice one text is spoken; it is not kept."""
+
+    model_config = ConfigDict(strict=True)
+
+    audio: Annotated[
+        str,
+        Field(
+            max_length=-(-MAX_REFERENCE_BYTES // 3) * 4,
+            description="the file itself (wav, mp3, flac or m4a) in base64, at most "
+            f"{MAX_REFERENCE_BYTES} bytes; never an address",
+        ),
+    ]
+    consent: Annotated[bool, Field(description=f"true, which is needed, says: {STATEMENT}")] = False
+    transcript: Annotated[
+        str,
+        Field(
+            max_length=MAX_TRANSCRIPT_CHARACTERS,
+            description="the words that are spoken in it, where the model needs them",
+        ),
+    ] = ""
+
+
 class SpeechRequest(BaseModel):
-    """OpenAI's fields, and two of ours: `seed` makes audio repeatable, `phonemes` says how words sound."""
+    """OpenAI's fields, and three of ours: `seed` makes audio repeatable, `phonemes` says how words sound,
+    `reference` brings a voice along."""
 
     model_config = ConfigDict(strict=True, json_schema_extra={"examples": EXAMPLES})
 
     model: Annotated[str, Field(description="`tts`, the model's own name, or `tts-1`")]
     input: Annotated[str, Field(description=f"the text to speak, at most {MAX_CHARACTERS} characters")]
     voice: Annotated[
-        str | VoiceReference | None, Field(description="a voice's name; the default voice where left out")
+        str | VoiceReference | None,
+        Field(description="a voice's name or id (GET /v1/voices); the default voice where left out"),
+    ] = None
+    reference: Annotated[
+        RecordingOnce | None,
+        Field(description="in place of `voice`, where the model takes voices from recordings"),
     ] = None
     instructions: Annotated[
         str | None,
@@ -112,7 +146,7 @@ def check(
     emotion = engine.capabilities.emotion
     utterance = Utterance(
         text=_text(request.input),
-        voice=_voice(request.voice, engine),
+        voice=_voice(request, model, engine),
         speed=_speed(request.speed, engine),
         seed=request.seed,
         phonemes=merged(lexicon or {}, _phonemes(request.phonemes, engine)),
@@ -148,15 +182,47 @@ def _text(text: str) -> str:
     return text
 
 
-def _voice(voice: str | VoiceReference | None, engine: Engine) -> str:
+def _voice(request: SpeechRequest, model: str, engine: Engine) -> str:
+    """The voice's name; that of a recording has still to be read, or to be looked up in the store."""
+    voice = request.voice
     name = voice.id if isinstance(voice, VoiceReference) else voice
-    if name is None:
+    if request.reference is not None:
+        if name is not None:
+            raise RequestError(
+                "The fields `voice` and `reference` both name a voice; leave one of them out.",
+                param="reference",
+            )
+        cloning_of(engine, model, param="reference")
+        return ONCE
+    if name is None and engine.voices:
         return engine.voices[0]
-    if name not in engine.voices:
+    if name is None:
         raise RequestError(
-            f"The voice {name!r} is not here; there are: {', '.join(engine.voices)}.", param="voice"
+            "This model has no voice of its own; name one that was added (POST /v1/voices), or send a "
+            "recording in the field `reference`.",
+            param="voice",
         )
-    return name
+    if name in engine.voices:
+        return name
+    if is_id(name):
+        cloning_of(engine, model, param="voice")
+        return name
+    raise RequestError(
+        f"The voice {name!r} is not here; there are: {', '.join(engine.voices) or 'those that were added'}.",
+        param="voice",
+    )
+
+
+def cloning_of(engine: Engine, model: str, *, param: str | None = None) -> Cloning:
+    """What the model asks of a recording. Raises RequestError where it takes no voice from any."""
+    if engine.capabilities.cloning is None:
+        raise RequestError(
+            f"The model {model} speaks in its own voices alone: it has not the capability `cloning`, by "
+            "which a model takes a voice from a recording.",
+            param=param,
+            code="cloning_unsupported",
+        )
+    return engine.capabilities.cloning
 
 
 def _speed(speed: float | None, engine: Engine) -> float:

@@ -202,6 +202,18 @@ async def _chain(first: bytes, rest: Parts) -> Parts:
         yield part
 
 
+async def until_over(parts: Parts, over: Callable[[], None]) -> Parts:
+    """The parts as they are; `over` is called when they end, however that is."""
+    try:
+        async for part in parts:
+            yield part
+    finally:
+        try:
+            await parts.aclose()
+        finally:
+            over()
+
+
 async def first_part(parts: Parts, receive: Receive) -> bytes | None:
     """The first part of a stream, or None when the client went away before it was there."""
     return await _unless_gone(partial(_first, parts), receive)

@@ -108,6 +108,10 @@ class Engine(Protocol):
         the first chunk wherever that can be known by then. The caller closes it when nobody listens.
         """
 
+    def forget(self, digest: str) -> None:
+        """Drops whatever it has derived from the reference of this digest, where it has; from any thread,
+        also while a synthesis in that voice is under way."""
+
 
 def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:
     """Loads `serving/engines/<engine>/engine.py` with its model and speaks once. Raises EngineError."""

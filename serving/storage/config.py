@@ -43,7 +43,8 @@ class FetchConfig:
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
     """Where what is made is kept, in `bucket` or below `folder`; `outputs`: whether answers are;
-    `record_days`: for how long records are, None where none are made."""
+    `record_days`: for how long records are, None where none are made; `voices_per_key`: how many voices a
+    caller may add, None where none are kept."""
 
     endpoint: Endpoint
     bucket: str
@@ -51,6 +52,7 @@ class StoreConfig:
     prefix: str
     outputs: bool
     record_days: int | None = None
+    voices_per_key: int | None = None
 
 
 def parse_fetch(fields: Mapping[str, Any] | None, environ: Mapping[str, str]) -> FetchConfig | None:
@@ -78,17 +80,19 @@ def parse_store(fields: Mapping[str, Any] | None, environ: Mapping[str, str]) ->
         folder=Path(environ.get("TTS_STORE_DIR", "/store")),
         prefix=str(fields.get("prefix", "")),
         outputs=bool(fields["outputs"]),
-        record_days=_days(fields.get("records")),
+        record_days=_whole(fields, "records", "days"),
+        voices_per_key=_whole(fields, "voices", "perKey"),
     )
 
 
-def _days(fields: Mapping[str, Any] | None) -> int | None:
-    if fields is None:
+def _whole(fields: Mapping[str, Any], section: str, key: str) -> int | None:
+    """The number in a section, None where there is no such section."""
+    if fields.get(section) is None:
         return None
-    days = int(fields["days"])
-    if days < 1:
-        raise ValueError(f"store.records.days is {days}, and at least 1 is needed")
-    return days
+    number = int(fields[section][key])
+    if number < 1:
+        raise ValueError(f"store.{section}.{key} is {number}, and at least 1 is needed")
+    return number
 
 
 def _endpoint(fields: Mapping[str, Any], environ: Mapping[str, str], prefix: str) -> Endpoint:

@@ -15,6 +15,7 @@ from serving.errors import StorageError, TakenError
 from serving.storage.config import StoreConfig
 
 _METADATA = ".metadata.json"
+_TRIES = 100
 _REQUEST_SECONDS = 15.0
 _KINDS = {".wav": "audio/wav", ".pcm": "audio/pcm", ".json": "application/json"}
 
@@ -93,36 +94,30 @@ class FolderStore:
     def put(self, key: str, content: bytes | bytearray, metadata: Mapping[str, str]) -> None:
         """See Store.put."""
         file = self._folder / _checked(key)
-        with _told(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(content)
-                os.chmod(name, 0o644)  # noqa: PTH101
-                # A link, unlike a rename, replaces nothing.
-                os.link(name, file)
-                described = file.with_name(file.name + _METADATA)
-                described.write_text(json.dumps(dict(metadata), indent=1), encoding="utf-8")
-            finally:
-                with suppress(OSError):
-                    os.unlink(name)  # noqa: PTH108
+        with _told(file), _beside(file, content) as new:
+            # A link, unlike a rename, replaces nothing.
+            os.link(new, file)
+            if metadata:
+                _describe(file, metadata)
 
     def get(self, key: str) -> Stored | None:
         """See Store.get."""
         file = self._folder / _checked(key)
         with _told(file):
-            if not file.is_file():
+            content = _read(file)
+            if content is None:
                 return None
-            described = file.with_name(file.name + _METADATA)
-            metadata = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else {}
-            return Stored(content=file.read_bytes(), metadata=metadata)
+            described = _read(file.with_name(file.name + _METADATA))
+            return Stored(content=content, metadata=json.loads(described) if described else {})
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """See Store.list."""
-        for file in (self._folder / prefix).rglob("*"):
-            if file.is_file() and not file.name.startswith(".") and not file.name.endswith(_METADATA):
-                yield file.relative_to(self._folder).as_posix()
+        root = self._folder / prefix
+        with _told(root):
+            for folder, _, names in os.walk(root, onerror=_unless_gone):
+                for name in names:
+                    if not name.startswith(".") and not name.endswith(_METADATA):
+                        yield (Path(folder) / name).relative_to(self._folder).as_posix()
 
     def delete(self, key: str) -> None:
         """See Store.delete."""
@@ -135,6 +130,53 @@ class FolderStore:
                 (self._folder / folder).rmdir()
             except OSError:  # something else is in it
                 break
+
+
+@contextmanager
+def _beside(file: Path, content: bytes | bytearray) -> Iterator[str]:
+    """A hidden file in the folder of another one, whole, for as long as it is held."""
+    descriptor, name = _made_beside(file)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        os.chmod(name, 0o644)  # noqa: PTH101
+        yield name
+    finally:
+        with suppress(OSError):
+            os.unlink(name)  # noqa: PTH108
+
+
+def _made_beside(file: Path) -> tuple[int, str]:
+    for _ in range(_TRIES):
+        # Whoever deletes the last file of a folder takes the folder away: it is there, and then it is not.
+        with suppress(FileNotFoundError, FileExistsError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            return tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
+    return tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".new")
+
+
+def _describe(file: Path, metadata: Mapping[str, str]) -> None:
+    """The metadata of a file that has just been put; without them it is taken back."""
+    described = file.with_name(file.name + _METADATA)
+    try:
+        with _beside(file, json.dumps(dict(metadata), indent=1).encode()) as new:
+            os.replace(new, described)  # noqa: PTH105 - whoever reads sees all of it or nothing
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
+
+
+def _read(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder may be deleted while it is listed: then nothing is in it."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _checked(key: str) -> str:

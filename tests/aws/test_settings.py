@@ -122,7 +122,10 @@ def test_an_identity_has_no_right_to_what_there_are_keys_for(catalog: Catalog) -
     assert identity.writes
 
 
-def test_with_records_what_is_written_is_read_listed_and_deleted_too(catalog: Catalog) -> None:
+@pytest.mark.parametrize("kept", [{"tts:records": {"days": 30}}, {"tts:voices": {"perKey": 5}}])
+def test_what_is_kept_for_callers_is_read_listed_and_deleted_too(
+    catalog: Catalog, kept: dict[str, Any]
+) -> None:
     pytest.importorskip("pulumi_aws")
     from components.pod_identity import rights_of
 
@@ -135,7 +138,7 @@ def test_with_records_what_is_written_is_read_listed_and_deleted_too(catalog: Ca
         return [(each["Action"], each["Resource"]) for each in rights_of(identity)["Statement"]]
 
     assert rights({}) == [("s3:PutObject", [objects])]
-    assert rights({"tts:records": {"days": 30}}) == [
+    assert rights(kept) == [
         ("s3:GetObject", [objects]),
         ("s3:PutObject", [objects]),
         ("s3:DeleteObject", [objects]),

@@ -44,6 +44,9 @@ def pod(settings: Settings) -> dict[str, Any]:
         ({"tts:records": {"days": 30}}, "tts:records.days", "tts:store is not set"),
         ({"tts:records": {"days": 0}, "tts:store": STORE}, "tts:records.days", "from 1 to 3650"),
         ({"tts:records": {"keep": True}, "tts:store": STORE}, "tts:records.days", "is missing"),
+        ({"tts:voices": {"perKey": 5}}, "tts:voices.perKey", "tts:store is not set"),
+        ({"tts:voices": {"perKey": 0}, "tts:store": STORE}, "tts:voices.perKey", "from 1 to 1000"),
+        ({"tts:voices": {"perkey": 5}, "tts:store": STORE}, "tts:voices.perKey", "is missing"),
         ({"tts:records": {"days": 9, "day": 1}, "tts:store": STORE}, "tts:records.day", "tts:records.days?"),
     ],
 )
@@ -76,7 +79,20 @@ def test_records_are_a_part_of_the_store(catalog: Catalog) -> None:
     )
     assert config["logTexts"] is True
     without = read(catalog, {"tts:store": STORE})
-    assert "records" not in inference_config(without, without.stable.entry, "r")["store"]
+    assert not {"records", "voices"} & inference_config(without, without.stable.entry, "r")["store"].keys()
+
+
+def test_voices_are_a_part_of_the_store_that_the_pods_mount(catalog: Catalog) -> None:
+    settings = read(
+        catalog, {"tts:store": {"claim": "outputs", "outputs": False}, "tts:voices": {"perKey": 7}}
+    )
+    config = inference_config(settings, settings.stable.entry, "r")
+    assert parse_store(config["store"], {}) == replace(
+        parse_store({"prefix": "", "outputs": False}, {}), voices_per_key=7
+    )
+    spec = pod(settings)
+    assert {"name": "store", "persistentVolumeClaim": {"claimName": "outputs"}} in spec["volumes"]
+    assert {"name": "store", "mountPath": "/store"} in spec["containers"][0]["volumeMounts"]
 
 
 def test_a_lexicon_is_given_to_the_servers_and_its_change_is_a_release(checkout: Path) -> None:
@@ -108,6 +124,13 @@ def test_a_release_is_given_its_own_key(run_program: RunProgram, keys: Any, logi
 def test_the_plan_says_that_a_key_is_needed(checkout: Path) -> None:
     settings = read(Catalog(checkout / "models"), LEAVING)
     assert release_plan(settings, identify(settings, checkout))["apiKeys"] == {"secret": "speech-keys"}
+
+
+@pytest.mark.parametrize("keys", [{}, LEAVING])
+def test_voices_without_owners_are_said(run_program: RunProgram, keys: Any) -> None:
+    voices = {"tts:store": STORE, "tts:voices": {"perKey": 5}}
+    said = [text for severity, text in run_program("dev", voices | keys).said if severity == engine_pb2.INFO]
+    assert any("Voices that are added have no owner" in text for text in said)
 
 
 @pytest.mark.parametrize(

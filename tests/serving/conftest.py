@@ -111,7 +111,9 @@ def start(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator
     """Starts servers, and ends those that a test left running."""
     processes: list[subprocess.Popen[str]] = []
 
-    def start_one(folder: Path = model_dir, config: dict[str, Any] | None = None, **more: str) -> Running:
+    def start_one(
+        folder: Path = model_dir, config: dict[str, Any] | None = None, module: str = "serving", **more: str
+    ) -> Running:
         home = tmp_path_factory.mktemp("server")
         (home / "inference.json").write_text(json.dumps(config or inference("1.0.0")))
         port = free_port()
@@ -126,7 +128,7 @@ def start(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Iterator
         }
         with (home / "log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "serving"], cwd=ROOT, env=environ, stdout=log, stderr=log, text=True
+                [sys.executable, "-m", module], cwd=ROOT, env=environ, stdout=log, stderr=log, text=True
             )
         processes.append(process)
         return Running(process=process, port=port, termination=home / "termination", log=home / "log")

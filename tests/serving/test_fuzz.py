@@ -18,6 +18,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
 from serving.encoding import FORMATS
+from tests.serving import pitch
 from tests.serving.conftest import SPEECH, Running, Start, inference
 
 LONGEST_SECONDS = 20.0
@@ -70,9 +71,11 @@ def in_shape(answer: requests.Response) -> None:
         assert error["message"].endswith((".", "?", "!")), error
 
 
+VOICES = [("GET", "/v1/voices"), ("POST", "/v1/voices"), ("DELETE", "/v1/voices/{voice_id}")]
 OPERATIONS = [
+    *VOICES,
     *(("POST", SPEECH), ("POST", f"{SPEECH}/{{request_id}}/rating"), ("DELETE", f"{SPEECH}/{{request_id}}")),
-    *(("GET", "/v1/models"), ("GET", "/v1/models/{model}"), ("GET", "/v1/voices"), ("GET", "/v1/versions")),
+    *(("GET", "/v1/models"), ("GET", "/v1/models/{model}"), ("GET", "/v1/versions")),
     *(("GET", "/version"), ("GET", "/livez"), ("GET", "/readyz")),
 ]
 
@@ -104,6 +107,28 @@ def fuzz(described: Any, method: str, path: str, number: int) -> None:
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_what_the_description_allows_and_what_it_does_not(described: Any, method: str, path: str) -> None:
     fuzz(described, method, path, 12)
+
+
+@pytest.fixture(scope="module")
+def described_cloning(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The description of a server whose model clones, and which keeps voices."""
+    store = {"prefix": "", "outputs": False, "voices": {"perKey": 5}}
+    volume = tmp_path_factory.mktemp("voices")
+    running = start(config=pitch.config(store=store), module="tests.serving.pitch", TTS_STORE_DIR=str(volume))
+    running.wait_ready()
+    return schemathesis.openapi.from_url(f"{running.url}/openapi.json")
+
+
+@pytest.mark.parametrize(("method", "path"), [*VOICES, ("POST", SPEECH)])
+def test_what_a_model_that_clones_allows(described_cloning: Any, method: str, path: str) -> None:
+    fuzz(described_cloning, method, path, 12)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("method", "path"), [*VOICES, ("POST", SPEECH)])
+def test_for_long_what_a_model_that_clones_allows(described_cloning: Any, method: str, path: str) -> None:
+    fuzz(described_cloning, method, path, 1500)
 
 
 @pytest.mark.soak

@@ -35,7 +35,14 @@ def test_the_model_and_its_voices(server: Running) -> None:
     assert get(server, "/v1/models") == {"object": "list", "data": [MODEL]}
     for name in ("hibari", "tts", "tts-1"):
         assert get(server, f"/v1/models/{name}") == MODEL
-    voice = {"id": "heart", "object": "voice", "languages": ["en"], "default": True}
+    voice = {
+        "id": "heart",
+        "object": "voice",
+        "name": "heart",
+        "languages": ["en"],
+        "default": True,
+        "own": False,
+    }
     assert get(server, "/v1/voices") == {"object": "list", "data": [voice]}
 
 

@@ -1,5 +1,6 @@
 """Answers kept beside the answering: what is stored, what never is, and a store in trouble."""
 
+import errno
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -278,3 +280,43 @@ def test_answers_are_kept_on_a_volume_with_a_file_beside_each(start: Start, tmp_
     (tmp_path / "store").write_text("no folder any more")
     assert ask(server).status_code == 200
     server.process.kill()
+
+
+def test_a_folder_that_comes_and_goes_loses_nothing_that_is_put(tmp_path: Path) -> None:
+    """The last deletion takes the folder away, in which another thread is about to write."""
+    store = FolderStore(tmp_path)
+
+    def put_and_delete(name: str) -> None:
+        for number in range(150):
+            key = f"voices/ada/{name}.json"
+            store.put(key, b"{}", {"number": str(number)})
+            kept = store.get(key)
+            assert kept is not None
+            assert kept.metadata == {"number": str(number)}
+            list(store.list("voices"))
+            store.delete(key)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put_and_delete, "abcd"))
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_file_whose_metadata_cannot_be_written_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError, match="No space left"):
+        FolderStore(tmp_path).put("a/b.wav", b"content", {"language": "en"})
+    assert FolderStore(tmp_path).get("a/b.wav") is None
+
+
+def test_a_volume_that_is_lost_is_not_an_empty_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(*_: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "scandir", stale)
+    with pytest.raises(StorageError, match="Stale file handle"):
+        list(FolderStore(tmp_path).list())

@@ -56,6 +56,9 @@ class HibariEngine:
             samples = trim(samples, self.sample_rate, lead=lead, trail=_half(pause, speed))
             yield np.clip(samples, -1.0, 1.0)
 
+    def forget(self, digest: str) -> None:
+        """See Engine.forget; it takes no voice from a recording."""
+
     def _chunks(self, utterance: Utterance) -> list[_Chunk]:
         """All that is spoken, in order. The whole text is read first: what cannot be spoken shows before the
         first sound, and reading takes a fiftieth of speaking."""

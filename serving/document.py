@@ -78,6 +78,7 @@ def page(folder: Path = _FOLDER) -> tuple[str, str]:
         f"style-src '{_hash(style)}'",
         "connect-src 'self'",
         "img-src 'self'",
+        "media-src blob:",  # a recording, heard before it is sent
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

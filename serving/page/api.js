@@ -74,6 +74,16 @@ export class Api {
     await this.#ask(`v1/audio/speech/${encodeURIComponent(request)}`, asking, { method: "DELETE" });
   }
 
+  /** @param {FormData} form name, audio, consent, transcript @returns {Promise<any>} the voice that was added */
+  async addVoice(form) {
+    return (await this.#ask("v1/voices", {}, { method: "POST", body: form })).json();
+  }
+
+  /** @param {string} id of an own voice */
+  async deleteVoice(id) {
+    await this.#ask(`v1/voices/${encodeURIComponent(id)}`, {}, { method: "DELETE" });
+  }
+
   /** @param {string} path @param {object} body @param {Asking} [asking] */
   #post(path, body, asking) {
     const headers = { "content-type": "application/json" };

@@ -105,6 +105,11 @@ export class Compose {
     this.#text.focus();
   }
 
+  /** @param {string} id of a voice to speak in from now on */
+  speakIn(id) {
+    this.#voice.value = id;
+  }
+
   /** @param {string} field an element's id: what it holds was not accepted */
   markWrong(field) {
     if (field === "text") this.#text.setAttribute("aria-invalid", "true");
@@ -115,10 +120,10 @@ export class Compose {
     this.served = served;
     this.kept ??= served.version;
     const voice = this.#voice.value;
-    this.#voice.replaceChildren(...served.voices.map(({ id }) => make("option", { value: id }, id)));
+    this.#voice.replaceChildren(...served.voices.map(({ id, name }) => make("option", { value: id }, name)));
     const ids = served.voices.map(({ id }) => id);
     this.#voice.value = ids.includes(voice) ? voice : (served.voices.find((one) => one.isDefault)?.id ?? ids[0] ?? "");
-    byId("voice-field").hidden = !ids.length;
+    byId("voice-field").hidden = !ids.length && !served.recordings?.kept;
     [this.#speed.min, this.#speed.max] = served.speeds.map(String);
     byId("phonemes").hidden = !served.phonemes;
     this.#text.value = exampleFor(this.#text.value, served.languages);

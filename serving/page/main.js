@@ -16,6 +16,7 @@ import { encoded, speak } from "./speech.js";
 import { Stage } from "./stage.js";
 import { Store, entryFrom } from "./store.js";
 import { entryOf, fileName } from "./take.js";
+import { Voices } from "./voices.js";
 
 /** @typedef {import("./take.js").Entry} Entry */
 /** @typedef {import("./store.js").Summary} Summary */
@@ -34,6 +35,13 @@ const list = new HistoryList(store, {
 const compose = new Compose({ speak: () => start(compose.isPair ? speakTwo : speakOne) });
 const deletion = new Deletion({ api, store, list, stage });
 new Opinions({ api, stage, list });
+const voices = new Voices({
+  api,
+  async changed(id) {
+    await ask();
+    if (id) compose.speakIn(id);
+  },
+});
 
 /** @type {AbortController | null} */
 let request = null;
@@ -237,7 +245,9 @@ async function ask() {
     // one is being typed
   }
   try {
-    compose.offer(await askServer(api, version));
+    const served = await askServer(api, version);
+    compose.offer(served);
+    voices.offer(served);
   } catch (error) {
     fail(error, 0, ask);
   }
@@ -267,6 +277,7 @@ function showLanguage() {
   stage.translate();
   notices.translate();
   list.translate();
+  voices.translate();
 }
 
 async function open() {

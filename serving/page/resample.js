@@ -1,5 +1,6 @@
 // Two recordings brought to one sample rate, so that they can be played in step.
 import { Recording } from "./recording.js";
+import { samplesOf } from "./wav.js";
 
 /**
  * The slower one is resampled by the browser, which does it well where it decodes a file.
@@ -15,9 +16,8 @@ export async function atOneRate(recordings) {
 async function resampled(recording, rate) {
   const context = new OfflineAudioContext(1, 1, rate);
   const floats = (await context.decodeAudioData(recording.wav().buffer)).getChannelData(0);
-  const samples = Int16Array.from(floats, (value) => Math.round(Math.min(Math.max(value, -1), 32767 / 32768) * 32768));
   const result = new Recording(rate);
-  result.append(samples);
+  result.append(samplesOf(floats));
   result.end();
   return result;
 }

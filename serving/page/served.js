@@ -6,6 +6,19 @@ import { MOST_CHARACTERS } from "./parts.js";
 /** @typedef {{version: string, revision?: string, role?: string, weight?: number}} Version */
 
 /**
+ * @typedef {object} Voice
+ * @property {string} id
+ * @property {string} name
+ * @property {boolean} isDefault
+ * @property {boolean} own whether this person has added it, from a recording
+ * @property {number} seconds of the recording
+ * @property {number} created seconds since 1970
+ * @property {string[]} warnings codes
+ */
+
+/** @typedef {{kept: boolean, seconds: [number, number], transcript: boolean, formats: string[]}} Recordings */
+
+/**
  * @typedef {object} Served
  * @property {string} model
  * @property {string | null} version
@@ -15,7 +28,8 @@ import { MOST_CHARACTERS } from "./parts.js";
  * @property {[number, number]} speeds
  * @property {number} most characters of one request
  * @property {boolean} phonemes whether the pronunciation of words can be given
- * @property {{id: string, isDefault: boolean}[]} voices empty where the server does not say
+ * @property {Voice[]} voices empty where the server does not say
+ * @property {Recordings | null} recordings of which recordings the model takes a voice; null: of none
  * @property {Version[]} versions empty where the server does not say
  */
 
@@ -32,6 +46,7 @@ export const LEAST = {
   most: MOST_CHARACTERS,
   phonemes: false,
   voices: [],
+  recordings: null,
   versions: [],
 };
 
@@ -76,9 +91,16 @@ export function servedOf(about, models, voices, versions) {
     speeds: model.speeds ?? LEAST.speeds,
     most: model.max_characters ?? LEAST.most,
     phonemes: model.capabilities?.phonemes === true,
-    voices: listOf(voices).map((voice) => ({ id: voice.id, isDefault: voice.default === true })),
+    voices: listOf(voices).map(voiceOf),
+    recordings: voices?.recordings ?? null,
     versions: listOf(versions),
   };
+}
+
+/** @param {any} voice @returns {Voice} */
+function voiceOf({ id, name = id, default: isDefault, own, seconds = 0, created = 0, warnings = [] }) {
+  const codes = warnings.map((/** @type {{code: string}} */ { code }) => code);
+  return { id, name, isDefault: isDefault === true, own: own === true, seconds, created, warnings: codes };
 }
 
 /** @param {any} answer @returns {any[]} */

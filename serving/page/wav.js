@@ -65,6 +65,11 @@ function joinedBytes(pieces) {
   return whole;
 }
 
+/** @param {Float32Array} floats -1 to 1 @returns {Int16Array} */
+export function samplesOf(floats) {
+  return Int16Array.from(floats, (value) => Math.round(Math.min(Math.max(value, -1), 32767 / 32768) * 32768));
+}
+
 /**
  * @param {Int16Array} samples
  * @param {number} sampleRate hertz

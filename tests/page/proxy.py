@@ -99,7 +99,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _carry(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.proxy.asked.append((self.command, self.path, headers, json.loads(body) if body else None))
+        is_json = headers.get("content-type", "").startswith("application/json")
+        self.proxy.asked.append((self.command, self.path, headers, json.loads(body) if is_json else None))
         if waiting := self.proxy.taken(self.path):
             self._answer(*waiting)
         else:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from serving.voices.voice import STATEMENT
 from tests.page.node import PAGE, run
 
 
@@ -75,7 +76,10 @@ def test_what_is_not_said_is_taken_as_not_there() -> None:
         const model = { id: "m", languages: ["en"], formats: ["wav", "pcm", "mp3", "flac"], speeds: [0.25, 4],
                         capabilities: { phonemes: true }, max_characters: 300 };
         const about = { model: "m", version: "1.0.0", sampleRate: 44100 };
-        const voices = { data: [{ id: "v", default: true }] };
+        const own = { id: "voice_1", name: "Ada", own: true, seconds: 5.2, created: 7,
+                      warnings: [{ code: "noisy" }] };
+        const taken = { kept: true, seconds: [3, 12], transcript: true, formats: ["wav"] };
+        const voices = { data: [{ id: "v", default: true }, own], recordings: taken };
         const full = servedOf(about, { data: [model] }, voices, { data: [{ version: "1" }] });
         const less = servedOf(about, null, null, null);
         const mute = { data: [{ id: "m", capabilities: { phonemes: false } }] };
@@ -84,7 +88,11 @@ def test_what_is_not_said_is_taken_as_not_there() -> None:
     """)
     full, less, odd, one, several, none = found
     assert (full["most"], full["speeds"], full["phonemes"]) == (300, [0.25, 4], True)
-    assert full["voices"] == [{"id": "v", "isDefault": True}]
+    first, own = full["voices"]
+    assert (first["id"], first["name"], first["isDefault"], first["own"]) == ("v", "v", True, False)
+    assert (own["name"], own["own"], own["seconds"], own["warnings"]) == ("Ada", True, 5.2, ["noisy"])
+    assert full["recordings"]["kept"] is True
+    assert less["recordings"] is None
     assert (less["most"], less["speeds"], less["phonemes"], less["voices"]) == (4096, [0.5, 2], False, [])
     assert less["sampleRate"] == 44100
     assert (odd["phonemes"], odd["voices"], odd["versions"]) == (False, [], [])
@@ -162,6 +170,7 @@ def test_both_languages_say_the_same_and_nothing_is_missing_or_left_over() -> No
     assert {key: braces(text) for key, text in english.items()} == {
         key: braces(text) for key, text in chinese.items()
     }
+    assert english["voices.consent"] == STATEMENT, "what a person reads is what is kept"
     modules = {file.stem: file.read_text() for file in PAGE.glob("*.js")}
     html = (PAGE / "index.html").read_text()
     spoken = html + "".join(text for name, text in modules.items() if name not in ("english", "chinese"))

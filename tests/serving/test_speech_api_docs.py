@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.edge import MAX_BODY_BYTES
+from serving.bodies import TEXT
 from serving.encoding import FORMATS
 from serving.keys import hash_of
 from serving.limits import limits_of
@@ -125,7 +125,7 @@ def test_the_bounds_are_those_of_the_code() -> None:
         f"at most {MAX_CHARACTERS} characters",
         f"more than {MAX_CHARACTERS} characters",
         f"At most {MAX_PRONUNCIATIONS} words of {MAX_WORD_CHARACTERS} characters",
-        f"a body of more than {MAX_BODY_BYTES // 1024} KiB",
+        f"a body of more than {TEXT.size // 1024} KiB",
         f"answers {usual.streams} requests a slot at once and lets {usual.queue} more wait, for at most "
         f"{usual.wait_seconds:g} s",
     ):

@@ -18,7 +18,7 @@ REFUSED = 3
 """The exit code of a refusal."""
 
 CPU_SECONDS = 20
-_MEMORY_BYTES = 640 << 20  # addresses, of which the libraries alone take 240 MiB
+_MEMORY_BYTES = 256 << 20  # three times what the longest recording takes
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
     Returns the exit code."""
     rate, shortest, longest = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
     for what, most in (
-        (resource.RLIMIT_AS, _MEMORY_BYTES),
+        (resource.RLIMIT_DATA, _MEMORY_BYTES),
         (resource.RLIMIT_CPU, CPU_SECONDS),
         (resource.RLIMIT_FSIZE, 0),
     ):

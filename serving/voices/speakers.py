@@ -16,6 +16,7 @@ _LEAST_HOPS = 20  # voiced, of a phrase that counts
 _APART_SEMITONES = 5.0  # phrases of one person lie up to 4 apart, as groups
 _LEAST_SECONDS = 0.8  # voiced, of each speaker
 _WORK_RATE = 12_000
+_AT_ONCE = 400  # frames
 
 
 def several_speakers(samples: Samples, rate: int) -> bool:
@@ -50,16 +51,24 @@ def pitches(samples: Samples, rate: int) -> NDArray[np.float64]:
     size, hop = int(rate * _FRAME_SECONDS), int(rate * _HOP_SECONDS)
     if samples.size < size:
         return np.empty(0)
-    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop].astype(np.float64)
-    frames = frames - frames.mean(axis=1, keepdims=True)
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    # A few seconds at a time: what is made of all frames together takes a hundred megabytes.
+    pieces = [_periods(frames[at : at + _AT_ONCE], rate) for at in range(0, len(frames), _AT_ONCE)]
+    period, best, level = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
+    voiced = (best >= _VOICED) & (level > 0.003 * np.percentile(level, 95))
+    return np.where(voiced, 12 * np.log2(rate / period), np.nan)
+
+
+def _periods(frames: Samples, rate: int) -> tuple[NDArray[np.float64], ...]:
+    """Of each frame its period in samples, how alike it is to itself one period later, and its power."""
+    centred = frames.astype(np.float64)
+    centred -= centred.mean(axis=1, keepdims=True)
     first, last = int(rate / _HIGHEST), int(rate / _LOWEST)
-    alike = _alike(frames, last)[:, first : last + 1]
+    alike = _alike(centred, last)[:, first : last + 1]
     best = alike.max(axis=1)
     # The shortest period that is nearly as good: twice a period is as alike as once.
     period = first + np.argmax(alike >= 0.9 * best[:, np.newaxis], axis=1)
-    level = (frames**2).mean(axis=1)
-    voiced = (best >= _VOICED) & (level > 0.003 * np.percentile(level, 95))
-    return np.where(voiced, 12 * np.log2(rate / period), np.nan)
+    return period.astype(np.float64), best, (centred**2).mean(axis=1)
 
 
 def phrases_of(pitch: NDArray[np.float64]) -> list[tuple[float, int]]:

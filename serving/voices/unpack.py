@@ -16,6 +16,14 @@ CONTAINERS = {"wav": "wav", "mp3": "mp3", "flac": "flac", "m4a": "mp4"}
 """What may be sent, and who of FFmpeg reads it. Nothing else is opened: some formats name other files."""
 
 _CODECS = {"mp3": {"mp3", "mp3float"}, "flac": {"flac"}, "m4a": {"aac", "alac"}}
+# What is silence in each format of samples, and what is full scale above it.
+_SCALES = {
+    "u8": (128.0, 128.0),
+    "s16": (0.0, 2.0**15),
+    "s32": (0.0, 2.0**31),
+    "flt": (0.0, 1.0),
+    "dbl": (0.0, 1.0),
+}
 _LEAST_RATE, _MOST_RATE, _MOST_CHANNELS = 8_000, 192_000, 8
 _FULL_SCALE = 0.989  # -0.1 dBFS: converters and codecs do not all end at 1
 _FLAT_SAMPLES = 3  # a peak that is only touched is shorter
@@ -98,7 +106,6 @@ def _decode(name: str, container: InputContainer, rate: int, most_seconds: float
 
 def _planes(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Samples, int]]:
     """What the file holds, frame by frame: shape [channels, samples], and its rate."""
-    as_float: AudioResampler | None = None
     for frame in container.decode(stream):
         channels = frame.layout.nb_channels
         if not _LEAST_RATE <= frame.sample_rate <= _MOST_RATE or not 1 <= channels <= _MOST_CHANNELS:
@@ -106,9 +113,20 @@ def _planes(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Sa
                 f"The recording has {frame.sample_rate} Hz and {channels} channels; send one with "
                 f"{_LEAST_RATE} to {_MOST_RATE} Hz and at most {_MOST_CHANNELS} channels."
             )
-        as_float = as_float or AudioResampler(format="fltp", layout=frame.layout, rate=frame.sample_rate)
-        for part in as_float.resample(frame):
-            yield cast(Samples, part.to_ndarray()), part.sample_rate
+        yield _as_float(frame), frame.sample_rate
+
+
+def _as_float(frame: av.AudioFrame) -> Samples:
+    """A frame's samples, shape [channels, samples], from -1 to 1. The library's own conversion crashes on
+    channels of which a file does not say where they are."""
+    kind = frame.format.name.removesuffix("p")
+    if kind not in _SCALES:
+        raise UnreadableError(f"The recording has samples of the kind {kind}; save it with 16 bits each.")
+    planes = frame.to_ndarray()
+    if not frame.format.is_planar:
+        planes = planes.reshape(-1, frame.layout.nb_channels).T
+    middle, scale = _SCALES[kind]
+    return cast(Samples, ((planes - middle) / scale).astype(np.float32))
 
 
 class _Gathered:

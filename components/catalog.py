@@ -10,6 +10,7 @@ import semver
 import yaml
 
 from components.errors import CatalogError
+from components.gate import Gate, read_exchange_gate, read_gate
 from components.quantity import memory_bytes
 from components.reader import Reader
 
@@ -34,29 +35,10 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What the release listens for. Rates in characters per second, levels in dBFS (RMS), clipped samples in
-    percent, quality as DNSMOS; `first_audio_seconds` and `real_time_factor` limit medians, and
-    `first_audio_ratio`, None for the stack's, the median to the live revision's."""
-
-    texts: tuple[str, ...]
-    required: tuple[str, ...]
-    baseline_characters_per_second: float
-    characters_per_second_tolerance: float
-    rms_dbfs_min: float
-    rms_dbfs_max: float
-    clipped_percent: float
-    word_error_mean: float
-    word_error_each: float
-    quality_min: float
-    first_audio_seconds: float
-    real_time_factor: float
-    first_audio_ratio: float | None
-
-
-@dataclass(frozen=True)
 class ModelVersion:
-    """One catalog entry. `sample_rate` in hertz, `load_budget_seconds` from container start to ready."""
+    """One catalog entry. `sample_rate` in hertz, 0 for a model that does not speak; `load_budget_seconds`
+    from container start to ready; `server`: the Dockerfile of a server of its own, empty for the speech
+    server with its engine."""
 
     model: str
     version: str
@@ -69,8 +51,14 @@ class ModelVersion:
     load_budget_seconds: int
     load_memory: str
     gate: Gate
+    server: str
     document: dict[str, Any]
     """The whole entry as read: what the revision's hash covers."""
+
+    @property
+    def server_dockerfile(self) -> str:
+        """The Dockerfile of its server's image, relative to the checkout."""
+        return self.server or f"serving/engines/{self.engine}/Dockerfile"
 
     @property
     def size(self) -> int:
@@ -140,17 +128,19 @@ def _precedence(version: str) -> tuple[int, semver.Version | str]:
 def _read_entry(document: dict[str, Any], shown: str, *, model: str, version: str) -> ModelVersion:
     mistakes: list[str] = []
     reader = Reader(document, prefix=f"{shown}: ", mistakes=mistakes, lenient=False)
+    speaks = "exchange" not in document
     entry = ModelVersion(
         model=reader.text("model", check=_same_as(model, "folder")),
         version=reader.text("version", check=lambda v: version_mistake(v) or _same_as(version, "file")(v)),
         engine=reader.text("engine", check=_label),
         license=reader.text("license"),
         description=reader.text("description"),
-        sample_rate=reader.whole("sampleRate", low=8000, high=192000),
-        languages=reader.texts("languages"),
+        sample_rate=reader.whole("sampleRate", low=8000, high=192000) if speaks else 0,
+        languages=reader.texts("languages") if speaks else (),
         artifacts=_read_artifacts(reader),
         **_read_load(reader),
-        gate=_read_gate(reader),
+        gate=read_gate(reader) if speaks else read_exchange_gate(reader),
+        server=reader.text("server", default="", check=_relative),
         document=document,
     )
     reader.finish()
@@ -179,49 +169,6 @@ def _read_artifacts(reader: Reader) -> tuple[Artifact, ...]:
         item.finish()
         artifacts.append(Artifact(path=path, source=source, size=size, sha256=sha256))
     return tuple(artifacts)
-
-
-def _read_gate(reader: Reader) -> Gate:
-    checks = reader.section("checks", optional=False)
-    required = checks.texts("required")
-    checks.finish()
-    baseline = reader.section("baseline", optional=False)
-    rate = baseline.number("charactersPerSecond", low=0.1, high=1000)
-    baseline.finish()
-    limits = _read_limits(reader.section("limits", optional=False))
-    gate = reader.section("gate", optional=False)
-    texts = gate.texts("texts")
-    gate.finish()
-    return Gate(texts=texts, required=required, baseline_characters_per_second=rate, **limits)
-
-
-def _read_limits(limits: Reader) -> dict[str, Any]:
-    tolerance = limits.number("charactersPerSecondTolerance", low=0.01, high=0.99)
-    rms = limits.section("rmsDbfs", optional=False)
-    low, high = rms.number("min", low=-120, high=0), rms.number("max", low=-120, high=0)
-    if low >= high:
-        rms.refuse("min", f"is {low:g}, which is not below the maximum of {high:g}: swap or widen them.")
-    rms.finish()
-    words = limits.section("wordErrorRate", optional=True)
-    mean = words.number("mean", low=0, high=1, default=0.15)
-    each = words.number("each", low=0, high=1, default=0.35)
-    if mean > each:
-        words.refuse("mean", f"is {mean:g}, which is above what each text may have ({each:g}): swap them.")
-    words.finish()
-    read = {
-        "characters_per_second_tolerance": tolerance,
-        "rms_dbfs_min": low,
-        "rms_dbfs_max": high,
-        "clipped_percent": limits.number("clippedPercent", low=0, high=100, default=0.1),
-        "word_error_mean": mean,
-        "word_error_each": each,
-        "quality_min": limits.number("qualityMin", low=1, high=5, default=2.9),
-        "first_audio_seconds": limits.number("firstAudioSeconds", low=0.001, high=600, default=2.0),
-        "real_time_factor": limits.number("realTimeFactor", low=0.001, high=100, default=1.0),
-        "first_audio_ratio": limits.limit("firstAudioRatio", low=1, high=100),
-    }
-    limits.finish()
-    return read
 
 
 def memory_mistake(value: str) -> str | None:

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_docker_build as docker_build
 
 from components.aws_settings import BUILD_CACHE
-from components.revision import Revision, Revisions, build_args, server_dockerfile
+from components.revision import Revision, Revisions, build_args
 from components.settings import Settings
 
 _EPOCH = {"SOURCE_DATE_EPOCH": "0"}
@@ -69,7 +69,7 @@ class ModelImages(pulumi.ComponentResource):
             self._bases[engine] = source_image(
                 f"server-base-{engine}",
                 settings,
-                dockerfile=server_dockerfile(engine),
+                dockerfile=revision.entry.server_dockerfile,
                 tag=f"{settings.registry}/tts-server-{engine}:{revision.base_hash}",
                 parent=self,
                 after=self._args.after,

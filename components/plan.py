@@ -1,5 +1,6 @@
 """What a release is told: plan.json, as docs/contracts.md promises it. Pure."""
 
+from dataclasses import asdict
 from typing import Any
 
 from components.budgets import progress_deadline
@@ -54,12 +55,20 @@ def _target(settings: Settings, revision: Revision) -> dict[str, Any]:
 
 def _gate(settings: Settings, revision: Revision) -> dict[str, Any]:
     entry, gate = revision.entry, revision.entry.gate
-    rate, tolerance = gate.baseline_characters_per_second, gate.characters_per_second_tolerance
-    return {
-        "sampleRate": entry.sample_rate,
-        "languages": list(entry.languages),
+    # A version that is known to be slower says so in its entry; otherwise the stack's limit holds.
+    common = {
         "texts": list(gate.texts),
         "required": list(gate.required),
+        "firstAudioSeconds": gate.first_audio_seconds,
+        "firstAudioRatio": gate.first_audio_ratio or settings.rollout.limits.first_audio_ratio,
+        "timeoutSeconds": _GATE_TIMEOUT_SECONDS,
+    }
+    if gate.exchange is not None:
+        return common | {"exchange": asdict(gate.exchange)}
+    rate, tolerance = gate.baseline_characters_per_second, gate.characters_per_second_tolerance
+    return common | {
+        "sampleRate": entry.sample_rate,
+        "languages": list(entry.languages),
         "charactersPerSecond": {
             "min": round(rate * (1 - tolerance), 2),
             "max": round(rate * (1 + tolerance), 2),
@@ -68,11 +77,7 @@ def _gate(settings: Settings, revision: Revision) -> dict[str, Any]:
         "clippedPercent": gate.clipped_percent,
         "wordErrorRate": {"mean": gate.word_error_mean, "each": gate.word_error_each},
         "qualityMin": gate.quality_min,
-        "firstAudioSeconds": gate.first_audio_seconds,
         "realTimeFactor": gate.real_time_factor,
-        # A version that is known to be slower says so in its entry; otherwise the stack's limit holds.
-        "firstAudioRatio": gate.first_audio_ratio or settings.rollout.limits.first_audio_ratio,
-        "timeoutSeconds": _GATE_TIMEOUT_SECONDS,
     }
 
 

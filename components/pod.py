@@ -40,8 +40,9 @@ def inference_config(settings: Settings, entry: ModelVersion, revision: str) -> 
         "version": entry.version,
         "revision": revision,
         "engine": entry.engine,
-        "sampleRate": entry.sample_rate,
-        "languages": list(entry.languages),
+        **(
+            {"sampleRate": entry.sample_rate, "languages": list(entry.languages)} if entry.sample_rate else {}
+        ),
         "license": entry.license,
         "artifacts": [artifact_config(settings, entry, artifact) for artifact in entry.artifacts],
         "slots": settings.slots,

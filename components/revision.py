@@ -60,11 +60,6 @@ class Revisions:
         return next((each for each in self.others if each.served.role == CANARY), None)
 
 
-def server_dockerfile(engine: str) -> str:
-    """The Dockerfile of an engine's server base, relative to the checkout."""
-    return f"serving/engines/{engine}/Dockerfile"
-
-
 def build_args(settings: Settings) -> dict[str, str]:
     """What the base images are built with."""
     return {"PYTHON_IMAGE": settings.base_image}
@@ -75,9 +70,11 @@ def identify(settings: Settings, root: Path) -> Revisions:
 
     Raises SourceError when a file that an image is built from is missing."""
     arguments = build_args(settings)
-    engines = {each.entry.engine for each in settings.served}
-    bases = {engine: image_inputs_hash(root, server_dockerfile(engine), arguments) for engine in engines}
-    target, *others = (_revision(settings, each, bases[each.entry.engine], root) for each in settings.served)
+    files = {each.entry.server_dockerfile for each in settings.served}
+    bases = {file: image_inputs_hash(root, file, arguments) for file in files}
+    target, *others = (
+        _revision(settings, each, bases[each.entry.server_dockerfile], root) for each in settings.served
+    )
     return Revisions(target, tuple(others), image_inputs_hash(root, RELEASE_DOCKERFILE, arguments))
 
 
@@ -128,7 +125,9 @@ def _http(settings: Settings, revisions: Revisions) -> list[dict[str, Any]]:
     speech = [
         {
             "name": "speech",
-            "match": [{"uri": {"exact": SPEECH_PATH}}],
+            "match": [
+                {"uri": {"exact": each.entry.gate.exchange.path if each.entry.gate.exchange else SPEECH_PATH}}
+            ],
             "route": weighted,
             "mirror": _destination(settings, each),
             "mirrorPercentage": {"value": 100},

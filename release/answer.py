@@ -46,11 +46,22 @@ class Sample:
     @cached_property
     def audio(self) -> wav.Audio:
         """The decoded speech. Raises AudioError."""
+        return wav.decode(self._body())
+
+    @cached_property
+    def said(self) -> str:
+        """The answer of a model that does not speak. Raises AudioError."""
+        body = self._body()
+        if not body:
+            raise AudioError("The answer was empty.")
+        return body.decode("utf-8", "replace")
+
+    def _body(self) -> bytes:
         if self.speech.error:
             raise AudioError(f"No answer came: {self.speech.error}.")
         if self.speech.status != 200:
             raise AudioError(f"The answer was {self.speech.status}: {excerpt(self.speech.body)}")
-        return wav.decode(self.speech.body)
+        return self.speech.body
 
     @cached_property
     def about(self) -> dict[str, Any]:

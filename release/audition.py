@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from .answer import Sample
-from .checks import KNOWN, judge_pod, judge_text
+from .checks import judge_pod, judge_text, unjudged
 from .cluster import Ears, Pod
 from .errors import AudioError, PlanError, ReleaseError
 from .findings import Finding, Verdict
@@ -67,7 +67,9 @@ def main(plan: Path, address: str, out: Path) -> int:
         print(error, file=sys.stderr)
         return UNREADABLE
     out.mkdir(parents=True, exist_ok=True)
-    (out / "heard.json").write_text(json.dumps(document(heard, _keep(heard, out)), indent=1))
+    (out / "heard.json").write_text(
+        json.dumps(document(heard, read.target.gate, _keep(heard, out)), indent=1)
+    )
     for sentence in reasons(heard.failed):
         print(sentence, file=sys.stderr)
     return REFUSED if heard.failed else PASSED
@@ -103,10 +105,9 @@ def with_pace(gate: Gate, pace: float) -> Gate:
     return replace(gate, characters_per_second=around)
 
 
-def document(heard: Heard, files: Sequence[str]) -> dict[str, object]:
+def document(heard: Heard, gate: Gate, files: Sequence[str]) -> dict[str, object]:
     """heard.json; `files` are the samples' names, empty for what was no audio."""
     values = {each.name: each.values.get("value") for each in heard.findings if each.subject == "all texts"}
-    required = {each.name for each in heard.findings}
     return {
         "passed": not heard.failed,
         "charactersPerSecond": None if heard.pace is None else round(heard.pace, 1),
@@ -116,7 +117,7 @@ def document(heard: Heard, files: Sequence[str]) -> dict[str, object]:
             {"text": each.text, "file": file} for each, file in zip(heard.samples, files, strict=True)
         ],
         "table": table(heard.findings),
-        "unjudged": [name for name in KNOWN if name not in required],
+        "unjudged": unjudged(gate),
         "findings": [each.document() for each in heard.findings],
     }
 

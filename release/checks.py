@@ -6,18 +6,19 @@ A value that is missing, empty or NaN is never a pass, and neither is a required
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .answer import Answer, Sample
+from .answer import Answer, Sample, excerpt
 from .cluster import Ears
 from .errors import AudioError
 from .findings import Finding, Verdict, find
 from .listening.sound import clipped_percent, rms_dbfs
 from .plan import Gate, Target
 
-SMOKE = ("decodable", "sampleRate", "duration", "level", "clipping", "identity")
+SMOKE = ("decodable", "sampleRate", "duration", "level", "clipping", "identity", "answer")
 """What can be judged without listening, and without a revision to compare with."""
 
 Judge = Callable[[Sample, Target, Ears], "Judged"]
@@ -100,6 +101,19 @@ def _quality(sample: Sample, target: Target, ears: Ears) -> Judged:
     return Judged("range", round(score, 3) if math.isfinite(score) else None, {"min": limit}, sentence)
 
 
+def _answer(sample: Sample, target: Target, _: Ears) -> Judged:
+    exchange = target.gate.exchange
+    pattern = exchange.answers.get(sample.text) if exchange else None
+    if pattern is None:
+        return Judged(
+            "unjudged", None, {"required": True}, "The plan does not say what the answer must hold."
+        )
+    said = sample.said
+    holds = re.search(pattern, said) is not None
+    sentence = f"The answer {'holds' if holds else 'does not hold'} {pattern!r}: {excerpt(said.encode())}"
+    return Judged("exact", holds, {"wanted": True}, sentence)
+
+
 PER_TEXT: Mapping[str, Judge] = {
     "decodable": _decodable,
     "sampleRate": _sample_rate,
@@ -109,10 +123,19 @@ PER_TEXT: Mapping[str, Judge] = {
     "identity": _identity,
     "intelligibility": _intelligibility,
     "quality": _quality,
+    "answer": _answer,
 }
+OF_EXCHANGES = ("answer", "identity", "firstAudio")
+"""What can be judged of a model that does not speak."""
 PER_POD = ("intelligibility", "firstAudio", "realTimeFactor")
 """Judged over all texts of a pod (intelligibility also for each text)."""
 KNOWN = tuple(dict.fromkeys([*PER_TEXT, *PER_POD]))
+
+
+def unjudged(gate: Gate) -> list[str]:
+    """The checks that could be judged of such a model and are not required."""
+    possible = OF_EXCHANGES if gate.exchange else [name for name in KNOWN if name != "answer"]
+    return [name for name in possible if name not in gate.required]
 
 
 def judge_text(
@@ -197,7 +220,7 @@ def speaks_well(answer: Answer, text: str, target: Target, ears: Ears | None) ->
     """What is wrong with speech that came through the route; empty when nothing is. Without ears only what
     is cheap to judge."""
     sample = Sample(text=text, speech=answer, version=answer)
-    names = ["decodable", "duration", "level", "clipping"]
+    names = ["decodable", "duration", "level", "clipping", "answer"]
     names += ["intelligibility", "quality"] if ears is not None else []
     for name in names:
         if name not in target.gate.required:

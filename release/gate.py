@@ -10,7 +10,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from .answer import Answer, Sample
-from .checks import KNOWN, SMOKE, judge_pod, judge_text
+from .checks import SMOKE, judge_pod, judge_text, unjudged
 from .cluster import Ears, Pod, Prober, Workload
 from .compare import Pairs, compare_first_audio
 from .errors import RefusedError
@@ -65,14 +65,12 @@ class Gate:
             self._pod(pod, self.target.gate.texts, names)
         if reference is not None and reference.pods:
             self._compare(workload.ready_pods, reference)
-        texts = len(self.target.gate.texts)
+        texts, left = len(self.target.gate.texts), unjudged(self.target.gate)
         for line in table(self.record.findings_of("gate", self.target.revision)):
             self.record.say(line)
-        unjudged = [name for name in KNOWN if name not in names]
         self.record.say(
             f"The gate is passed by {self.target.version} on {several}: "
-            f"{texts} texts, {len(names)} checks"
-            + (f"; not judged: {', '.join(unjudged)}." if unjudged else ".")
+            f"{texts} texts, {len(names)} checks" + (f"; not judged: {', '.join(left)}." if left else ".")
         )
 
     def smoke(self, workload: Workload) -> None:

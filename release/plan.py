@@ -25,10 +25,21 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """How a model is asked that does not speak: by a POST of `body`, where `{text}` is the text, to `path`.
+    `answers`: text -> the regular expression that its answer must hold."""
+
+    path: str
+    body: Mapping[str, Any]
+    answers: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Gate:
     """What every candidate pod must show. `sample_rate` in hertz; `first_audio_seconds` and
     `real_time_factor` limit the median at the pod; `first_audio_ratio` limits it against the live
-    revision; `timeout_seconds` is for one synthesis."""
+    revision; `timeout_seconds` is for one synthesis. With `exchange` the model does not speak: what is about
+    audio says nothing, and the first audio is an answer's first byte."""
 
     sample_rate: int
     languages: tuple[str, ...]
@@ -44,6 +55,7 @@ class Gate:
     real_time_factor: float
     first_audio_ratio: float
     timeout_seconds: float
+    exchange: Exchange | None = None
 
 
 @dataclass(frozen=True)
@@ -215,6 +227,8 @@ def _target(read: Reader) -> Target:
 
 
 def _gate(read: Reader) -> Gate:
+    if read.has("exchange"):
+        return _exchange_gate(read)
     return Gate(
         sample_rate=read.whole("sampleRate", least=1),
         languages=read.texts("languages"),
@@ -230,6 +244,31 @@ def _gate(read: Reader) -> Gate:
         real_time_factor=read.number("realTimeFactor", least=0),
         first_audio_ratio=read.number("firstAudioRatio", least=1),
         timeout_seconds=read.number("timeoutSeconds", least=1),
+    )
+
+
+def _exchange_gate(read: Reader) -> Gate:
+    nothing = Range(min=0, max=0)
+    return Gate(
+        sample_rate=0,
+        languages=(),
+        texts=read.texts("texts"),
+        required=read.texts("required"),
+        characters_per_second=nothing,
+        rms_dbfs=nothing,
+        clipped_percent=0,
+        word_error_mean=0,
+        word_error_each=0,
+        quality_min=0,
+        first_audio_seconds=read.number("firstAudioSeconds", least=0),
+        real_time_factor=0,
+        first_audio_ratio=read.number("firstAudioRatio", least=1),
+        timeout_seconds=read.number("timeoutSeconds", least=1),
+        exchange=Exchange(
+            path=read.text("exchange.path"),
+            body=read.document("exchange.body"),
+            answers=read.mapping("exchange.answers"),
+        ),
     )
 
 

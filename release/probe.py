@@ -6,7 +6,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -24,6 +24,16 @@ MOST_UNDER_WAY = 64
 SEED = 1
 """The same text gives the same audio, so a verdict can be repeated."""
 WAV_HEADER_BYTES = 44
+SPEECH_PATH = "/v1/audio/speech"
+
+
+def fill(value: Any, text: str) -> Any:
+    """JSON with the text wherever it says {text}."""
+    if isinstance(value, Mapping):
+        return {key: fill(each, text) for key, each in value.items()}
+    if isinstance(value, list):
+        return [fill(each, text) for each in value]
+    return value.replace("{text}", text) if isinstance(value, str) else value
 
 
 class HttpProber:
@@ -63,7 +73,7 @@ class HttpProber:
 
     def pod_speech(self, pod: Pod, text: str) -> Answer:
         """One synthesis by one pod, whole within the gate's timeoutSeconds."""
-        url = f"{self._base(pod)}/v1/audio/speech"
+        url = f"{self._base(pod)}{self._path}"
         with self._interruptible():
             return self._ask("POST", url, seconds=self._speech_seconds, body=self._speech(text))
 
@@ -113,7 +123,7 @@ class HttpProber:
         address = self._plan.gateway.address
         if probe.text is None:
             return self._ask("GET", f"{address}/version", seconds=CHEAP_SECONDS, headers=headers)
-        url = f"{address}/v1/audio/speech"
+        url = f"{address}{self._path}"
         return self._ask(
             "POST", url, seconds=self._speech_seconds, body=self._speech(probe.text), headers=headers
         )
@@ -126,7 +136,20 @@ class HttpProber:
         address = f"[{pod.address}]" if ":" in pod.address else pod.address
         return f"http://{address}:{pod.port or self._plan.target.container_port}"
 
+    @property
+    def _path(self) -> str:
+        exchange = self._plan.target.gate.exchange
+        return exchange.path if exchange else SPEECH_PATH
+
+    @property
+    def _header_bytes(self) -> int:
+        """What comes before an answer says anything."""
+        return 0 if self._plan.target.gate.exchange else WAV_HEADER_BYTES
+
     def _speech(self, text: str) -> dict[str, Any]:
+        if exchange := self._plan.target.gate.exchange:
+            filled: dict[str, Any] = fill(exchange.body, text)
+            return filled
         return {"model": self._plan.model, "input": text, "response_format": "wav", "seed": SEED}
 
     def _ask(
@@ -148,7 +171,7 @@ class HttpProber:
                 for chunk in response.iter_bytes():
                     data += chunk
                     now = time.monotonic() - begin
-                    if first_audio is None and body is not None and len(data) > WAV_HEADER_BYTES:
+                    if first_audio is None and body is not None and len(data) > self._header_bytes:
                         first_audio = now
                     if now > seconds:
                         raise httpx2.ReadTimeout(f"the answer was not complete after {seconds:g} s")

@@ -82,6 +82,14 @@ class Reader:
         self.refuse(path, value, "an object of texts")
         return {}
 
+    def document(self, path: str) -> dict[str, Any]:
+        """An object of whatever it holds."""
+        value = self._find(path)
+        if isinstance(value, dict):
+            return dict(value)
+        self.refuse(path, value, "an object")
+        return {}
+
     def number(self, path: str, *, least: float = -math.inf) -> float:
         """A finite number."""
         value = self._find(path)

@@ -64,6 +64,8 @@ def before(root: Path, model: str) -> Before:
         ) from None
     if not isinstance(document, dict):
         raise RegisterError(f"{name}, whose gate and limits the new version would take, is no catalog entry.")
+    if "exchange" in document:
+        raise RegisterError(f"{name} is of a model that does not speak: write the entry by hand, beside it.")
     return Before(name, document)
 
 

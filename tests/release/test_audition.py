@@ -52,7 +52,7 @@ def test_what_is_no_audio_fails_and_has_no_pace(target: Target) -> None:
     heard = hear([page, *others], target, EARS)
     assert heard.pace is None
     assert "decodable" in {each.name for each in heard.failed}
-    said = document(heard, ["", "2.wav", "3.wav"])
+    said = document(heard, target.gate, ["", "2.wav", "3.wav"])
     assert (said["passed"], said["charactersPerSecond"]) == (False, None)
 
 

@@ -65,6 +65,9 @@ def test_an_example_stands_for_the_version_before(bench: Bench) -> None:
     for version in ("1.9.0", "1.10.0", "1.10.0-rc.1"):
         (folder / f"{version}.yaml").write_text("{}")
     assert catalog.before(bench.root, "chirp").name == "models/chirp/1.10.0.yaml"
+    (folder / "1.10.0.yaml").write_text("exchange: {path: /a}")
+    with pytest.raises(module.RegisterError, match="is of a model that does not speak"):
+        catalog.before(bench.root, "chirp")
 
 
 def test_the_config_is_edited_when_asked(bench: Bench, refused: Callable[..., str]) -> None:

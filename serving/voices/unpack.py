@@ -91,7 +91,7 @@ def container_of(content: bytes) -> str:
 
 def _decode(name: str, container: InputContainer, rate: int, most_seconds: float) -> Unpacked:
     stream = container.streams.audio[0]
-    codec = stream.codec_context.name
+    codec = getattr(stream.codec_context, "name", "what is unknown here")  # there is none for an unknown one
     if name == "wav" and not codec.startswith("pcm_"):
         raise UnreadableError(f"The wav file holds {codec}, and only PCM is read; save it as 16-bit PCM.")
     if name in _CODECS and codec not in _CODECS[name]:

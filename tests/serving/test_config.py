@@ -10,6 +10,8 @@ from serving.config import read_config
 from serving.errors import ConfigError
 from tests.serving.conftest import inference
 
+STORE = {"prefix": "", "outputs": False}
+
 
 def environ(folder: Path, content: str) -> dict[str, str]:
     (folder / "inference.json").write_text(content)
@@ -49,6 +51,9 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
         ({"slots": "many"}, "cannot be used"),
         ({"artifacts": [{"path": "../x", "size": 1, "sha256": "0"}]}, "does not lie below"),
         ({"artifacts": 5}, "cannot be used"),
+        ({"store": STORE | {"voices": {"perKey": 0}}}, r"store\.voices\.perKey is 0, and at least 1"),
+        ({"store": STORE | {"records": {"days": 0}}}, r"store\.records\.days is 0, and at least 1"),
+        ({"store": STORE | {"voices": {}}}, "lacks the key 'perKey'"),
     ],
 )
 def test_wrong_values(tmp_path: Path, changes: dict[str, Any], says: str) -> None:

@@ -11,10 +11,13 @@ import pytest
 
 from serving.errors import StorageError
 from serving.storage.store import FolderStore, Store, Stored
+from serving.voices import library as library_module
+from serving.voices import references as references_module
 from serving.voices.checks import Finding
 from serving.voices.library import Library
 from serving.voices.references import References
 from serving.voices.voice import STATEMENT, Consent, Voice, as_json, from_json, is_id, new_id
+from tests.serving.conftest import poll
 from tests.serving.recordings import RATE, TEXT, encoded, voice
 from tests.serving.test_store import bucket_store
 
@@ -344,6 +347,22 @@ def test_a_store_that_is_away_is_no_deletion(folder: FolderStore) -> None:
     with pytest.raises(StorageError):
         references.find("ada", kept.id)
     assert told == []
+
+
+def test_it_looks_and_sweeps_by_itself(folder: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references_module, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(library_module, "_SWEEP_SECONDS", 0.02)
+    library, told = Library(folder, FOLDER), Forgotten()
+    kept = library.add("ada", new(), AUDIO)
+    references = References(library, told)
+    found = references.find("ada", kept.id)
+    folder.put(f"{FOLDER}/ada/{new_id()}/reference.flac", AUDIO, {})
+    references.watch()
+    library.sweep_now_and_then()
+    Library(folder, FOLDER).delete("ada", kept.id)
+    poll(lambda: bool(told) and not list(folder.list()), 10)
+    assert found is not None
+    assert told[0] == found[1].digest
 
 
 def test_references_in_memory_are_bounded(folder: FolderStore) -> None:

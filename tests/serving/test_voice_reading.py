@@ -5,15 +5,19 @@ import os
 import struct
 import subprocess
 import sys
+import threading
+import time
 import zlib
 
+import anyio
 import numpy as np
 import pytest
 
 from serving.engines.base import Samples
+from serving.errors import RequestError
 from serving.voices import decoding
 from serving.voices.checks import check
-from serving.voices.decoding import read_apart
+from serving.voices.decoding import Decoder, Recording, read_apart
 from serving.voices.unpack import UnreadableError, _Gathered, container_of, unpack
 from tests.serving.conftest import ROOT
 from tests.serving.pitch import pitch_of
@@ -108,6 +112,8 @@ def test_other_codecs_in_a_wav_are_refused() -> None:
     content = bytearray(encoded("wav"))
     content[20:22] = struct.pack("<H", 2)  # Microsoft's ADPCM
     assert "adpcm_ms" in refused(bytes(content))
+    content[20:22] = struct.pack("<H", 0x7777)  # nobody's
+    assert "holds what is unknown here, and only PCM is read" in refused(bytes(content))
 
 
 def test_how_long_it_is() -> None:
@@ -240,6 +246,43 @@ def test_a_decoder_that_breaks_or_hangs_is_a_refusal(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(decoding, "_SECONDS", 0.01)
     with pytest.raises(UnreadableError, match="save it as a plain wav"):
         read_apart(encoded("wav"), rate=48_000, seconds=(3, 30))
+
+
+def test_a_few_are_read_at_once_a_few_wait_and_the_rest_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    going, most, free = [0], [0], threading.Event()
+    recording = Recording(
+        samples=voice(), about=unpack(encoded("wav"), rate=RATE, most_seconds=9).about, findings=()
+    )
+
+    def slow(*_: object, **__: object) -> Recording:
+        going[0] += 1
+        most[0] = max(most[0], going[0])
+        free.wait(10)
+        time.sleep(0.05)
+        going[0] -= 1
+        return recording
+
+    monkeypatch.setattr(decoding, "read_apart", slow)
+
+    async def ask(number: int) -> int:
+        decoder, codes = Decoder(), []
+
+        async def one() -> None:
+            try:
+                await decoder.read(b"", rate=RATE, seconds=(3, 30))
+                codes.append((201, ""))
+            except RequestError as error:
+                codes.append((error.status, error.headers["retry-after"]))
+                free.set()
+
+        async with anyio.create_task_group() as group:
+            for _ in range(number):
+                group.start_soon(one)
+        return codes.count((429, "2"))
+
+    assert anyio.run(ask, 13) == 3
+    assert most == [2]
+    assert anyio.run(ask, 10) == 0
 
 
 def test_what_reads_a_recording_is_told_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -160,14 +160,16 @@ class _Gathered:
         if not self._samples:
             raise UnreadableError(f"The {container} file holds no sound.")
         self._take(None)
+        # What encoders have added at the end is cut: no engine takes more than it says.
+        samples = np.concatenate(self._parts)[: int(self._most_seconds * self._rate)]
         about = About(
             container=container,
             sample_rate=self._given,
             channels=self._channels,
-            seconds=self._samples / self._given,
+            seconds=samples.size / self._rate,
             clipped=self._clipped / (self._samples * self._channels),
         )
-        return Unpacked(about=about, samples=np.clip(np.concatenate(self._parts), -1.0, 1.0))
+        return Unpacked(about=about, samples=np.clip(samples, -1.0, 1.0))
 
 
 def _flat(plane: Samples) -> int:

@@ -82,7 +82,7 @@ class Voices:
             raise unknown(voice_id)
         voice, reference = found
         shortest, longest = cloning.seconds
-        if not shortest <= voice.seconds <= longest + 1:
+        if not shortest <= voice.seconds <= longest:
             raise RequestError(
                 f"The recording of the voice {voice_id} has {voice.seconds:.1f} s, and this model takes "
                 f"{shortest:g} to {longest:g} s; add another one.",

@@ -119,7 +119,10 @@ def test_other_codecs_in_a_wav_are_refused() -> None:
 def test_how_long_it_is() -> None:
     assert "2.5 s, and at least 3 s" in refused(encoded("wav", voice(seconds=2.5)))
     assert "longer than 10 s" in refused(encoded("wav", voice(seconds=10.5)), most_seconds=10)
-    check(unpack(encoded("mp3", voice(seconds=10)), rate=48_000, most_seconds=10), least_seconds=3)
+    padded = unpack(encoded("mp3", voice(seconds=10)), rate=48_000, most_seconds=10)
+    check(padded, least_seconds=3)
+    assert padded.samples.size == 480_000, "what the encoder has added is cut"
+    assert padded.about.seconds == 10
 
 
 def test_silence_is_refused() -> None:

@@ -72,8 +72,9 @@ def in_shape(answer: requests.Response) -> None:
 
 
 VOICES = [("GET", "/v1/voices"), ("POST", "/v1/voices"), ("DELETE", "/v1/voices/{voice_id}")]
+"""Tried where the model clones; elsewhere there is little of them."""
+
 OPERATIONS = [
-    *VOICES,
     *(("POST", SPEECH), ("POST", f"{SPEECH}/{{request_id}}/rating"), ("DELETE", f"{SPEECH}/{{request_id}}")),
     *(("GET", "/v1/models"), ("GET", "/v1/models/{model}"), ("GET", "/v1/versions")),
     *(("GET", "/version"), ("GET", "/livez"), ("GET", "/readyz")),
@@ -82,7 +83,7 @@ OPERATIONS = [
 
 def test_every_operation_of_the_description_is_tried(described: Any) -> None:
     found = {(each.ok().method.upper(), each.ok().path) for each in described.get_all_operations()}
-    assert found == set(OPERATIONS)
+    assert found == {*OPERATIONS, *VOICES}
 
 
 def fuzz(described: Any, method: str, path: str, number: int) -> None:

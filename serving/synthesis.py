@@ -16,6 +16,7 @@ from functools import partial
 from typing import Protocol
 
 import anyio
+import anyio.to_thread
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -203,15 +204,16 @@ async def _chain(first: bytes, rest: Parts) -> Parts:
 
 
 async def until_over(parts: Parts, over: Callable[[], None]) -> Parts:
-    """The parts as they are; `over` is called when they end, however that is."""
+    """The parts as they are; `over` is called in a thread when they end, however that is."""
     try:
         async for part in parts:
             yield part
     finally:
-        try:
-            await parts.aclose()
-        finally:
-            over()
+        with anyio.CancelScope(shield=True):
+            try:
+                await parts.aclose()
+            finally:
+                await anyio.to_thread.run_sync(over)
 
 
 async def first_part(parts: Parts, receive: Receive) -> bytes | None:

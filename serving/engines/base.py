@@ -110,7 +110,7 @@ class Engine(Protocol):
 
     def forget(self, digest: str) -> None:
         """Drops whatever it has derived from the reference of this digest, where it has; from any thread,
-        also while a synthesis in that voice is under way."""
+        also while a synthesis in that voice is under way, for whose end it does not wait."""
 
 
 def load_engine(config: InferenceConfig, model_dir: Path) -> Engine:

@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
+import anyio.to_thread
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
@@ -122,7 +123,7 @@ def install(app: FastAPI, parts: Parts) -> None:
         _refuse_copies(request, parts.config.revision)
         if not await here.ask(DELETE_VOICE, lambda: here.library.delete(owner, voice_id)):
             raise unknown(voice_id)
-        here.references.drop(owner, voice_id)
+        await anyio.to_thread.run_sync(lambda: here.references.drop(owner, voice_id))
         _say("voice deleted", request, voice_id)
         return Response(status_code=204)
 

@@ -4,14 +4,19 @@ import base64
 import io
 import logging
 import wave
+from collections.abc import AsyncGenerator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
 import openai
 import pytest
 import requests
 
+from serving.errors import UnspeakableError
+from serving.synthesis import until_over
 from serving.voices.voice import new_id
 from tests.object_store import ADMIN, BUCKET, ObjectStore
 from tests.serving import pitch
@@ -79,6 +84,32 @@ def test_a_recording_that_rides_along_is_checked_as_strictly(
     answer = speak(stack.first, reference=once(encoded("wav"), **fields))
     assert answer.status_code in (400, 413)
     assert says in error_of(answer, answer.status_code)["message"]
+
+
+@pytest.mark.parametrize("how", ["whole", "left", "cancelled", "failed"])
+def test_what_is_derived_is_forgotten_however_the_answer_ends(how: str) -> None:
+    over: list[str] = []
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        try:
+            yield b"first"
+            if how == "failed":
+                raise UnspeakableError("No.")
+            await anyio.sleep(10 if how == "cancelled" else 0)
+            yield b"last"
+        finally:
+            over.append("closed")
+
+    async def listen() -> None:
+        stream = until_over(parts(), lambda: over.append("over"))
+        with anyio.move_on_after(0.05), suppress(UnspeakableError):
+            async for _ in stream:
+                if how == "left":
+                    break
+        await stream.aclose()
+
+    anyio.run(listen)
+    assert over == ["closed", "over"]
 
 
 def test_one_voice_is_enough(stack: Stack) -> None:

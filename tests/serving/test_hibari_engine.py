@@ -83,3 +83,10 @@ def test_the_first_sound_of_the_worst_texts(engine: HibariEngine, part: str) -> 
     with suppress(UnspeakableError):
         assert len(next(chunks)) / 24_000 < 25
     assert time.process_time() - began < 3  # 0.8 at most on a quiet machine
+
+
+def test_a_letter_that_is_two_in_small_letters_is_read(engine: HibariEngine) -> None:
+    assert phonemes(engine, "The ferry to İzmir, or /İȺ-.") == phonemes(
+        engine, "The ferry to Izmir, or /IȺ-."
+    )
+    assert phonemes(engine, "To İzmir.", **{"İzmir": "tˈɛst"}) == phonemes(engine, "To [Izmir](/tˈɛst/).")

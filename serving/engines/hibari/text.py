@@ -43,8 +43,8 @@ def prepared(text: str, phonemes: Mapping[str, str], known: Callable[[str], bool
     `known` says which words hibari's dictionary has, however long. Raises UnspeakableError for a
     pronunciation that cannot be spoken.
     """
-    text = unicodedata.normalize("NFC", text)
-    spoken = {word: to_alphabet(signs, word) for word, signs in phonemes.items()}
+    text = _composed(text)
+    spoken = {_composed(word): to_alphabet(signs, word) for word, signs in phonemes.items()}
     text = _IN_PLACE.sub(lambda match: in_place(match[1], to_alphabet(match[2], match[1])), text)
     text = Lexicon(spoken).apply(text, in_place)
     text = _POSSESSIVE.sub(lambda match: in_place(match[1], possessive(match[2][1:-1])), text)
@@ -53,6 +53,12 @@ def prepared(text: str, phonemes: Mapping[str, str], known: Callable[[str], bool
         found += [_shortened(text[begin : match.start()], known), match.group()]
         begin = match.end()
     return "".join([*found, _shortened(text[begin:], known)])
+
+
+def _composed(text: str) -> str:
+    """Each letter as one character, in capitals and in small letters: İ alone is two in small ones, at which
+    hibari fails."""
+    return unicodedata.normalize("NFC", text).replace("İ", "I")
 
 
 def _shortened(text: str, known: Callable[[str], bool]) -> str:

@@ -62,7 +62,7 @@ def test_channels_become_their_mean() -> None:
     assert np.abs(left.samples - voice() / 2).max() < 0.001
 
 
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 6, 8])
+@pytest.mark.parametrize("channels", [1, 2, 3, 8])
 @pytest.mark.parametrize(("tag", "kind"), [(1, "u1"), (1, "<i2"), (1, "<i4"), (3, "<f4"), (3, "<f8")])
 def test_every_number_of_channels_and_kind_of_samples(channels: int, tag: int, kind: str) -> None:
     """Three channels or more have no places that a plain wav could say."""
@@ -179,8 +179,8 @@ def test_one_speaker_who_is_lively_is_one() -> None:
 
 
 def test_a_bomb_is_decoded_no_further_than_it_may_be_long() -> None:
-    bomb = encoded("flac", np.zeros(900 * 16_000, np.float32), 16_000)
-    assert len(bomb) < 1 << 18, "and it would become 58 MB"
+    bomb = encoded("flac", np.zeros(300 * 16_000, np.float32), 16_000)
+    assert len(bomb) < 1 << 17, "and it would become 19 MB"
     decoded: list[int] = []
     add = _Gathered.add
 

@@ -13,12 +13,14 @@ from components.gitops import cluster_of, declare_application
 from components.labels import namespace_labels
 from components.model_image import ModelImages, ModelImagesArgs
 from components.model_server import ModelServer, ModelServerArgs
+from components.monitoring import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.release import Release, ReleaseArgs
 from components.revision import Revisions, identify
 from components.settings import Settings
 from components.stack import read_settings
 from components.version_list import VersionList, VersionListArgs
+from components.watched import Watched
 from components.weighted_route import WeightedRoute, WeightedRouteArgs
 
 ROOT = Path(__file__).resolve().parent
@@ -47,6 +49,7 @@ def declare(settings: Settings, revisions: Revisions) -> None:
         settings.name, NetworkArgs(settings=settings, revisions=revisions, after=first), opts=in_cluster
     )
     standing = [*first, *network.policies]
+    monitoring = watch(settings, revisions, after=first, opts=in_cluster)
     images = ModelImages(
         settings.name,
         ModelImagesArgs(settings=settings, revisions=revisions, after=cloud.before_images),
@@ -84,12 +87,28 @@ def declare(settings: Settings, revisions: Revisions) -> None:
     job = release.run(after=[*servers, *route.prerequisites])
     scale(settings, revisions, after=[*servers, job], opts=in_cluster)
     route.settle(after=[job])
+    if monitoring is not None:
+        monitoring.watch_service(after=[job])
     if settings.callers.list_versions:
         args = VersionListArgs(settings=settings, revisions=revisions, after=[job])
         VersionList(settings.name, args, opts=in_cluster)
     network.close(after=[job])
     declare_application(settings)
     export(settings, revisions, image_digest=images.digests[revisions.target.name], receipt=release.receipt)
+
+
+def watch(
+    settings: Settings,
+    revisions: Revisions,
+    *,
+    after: list[pulumi.Resource],
+    opts: pulumi.ResourceOptions,
+) -> Monitoring | None:
+    """Monitors, alerts and a dashboard, where the stack asks for them."""
+    if settings.monitoring is None:
+        return None
+    args = MonitoringArgs(watched=Watched(settings, settings.monitoring, revisions), after=after)
+    return Monitoring(settings.name, args, opts=opts)
 
 
 def scale(

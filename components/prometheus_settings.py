@@ -4,15 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from components import checks
-from components.queries import DEFAULT_QUERIES, NAMES, query_mistake
+from components.queries import DEFAULT_QUERIES, ISTIO, NAMES, query_mistake
 from components.reader import Reader
 
 
 @dataclass(frozen=True)
 class Prometheus:
-    """`url` without a / at its end; samples older than `max_age_seconds` are none; `queries` by name."""
+    """`url` without a / at its end; `metrics` names one of queries.GATEWAYS; samples older than
+    `max_age_seconds` are none; `queries` by name."""
 
     url: str
+    metrics: str
     max_age_seconds: int
     queries: Mapping[str, str]
 
@@ -30,13 +32,13 @@ def read_prometheus(reader: Reader) -> Prometheus | None:
     section = reader.section("prometheus", optional=True)
     if section.given and not url:
         reader.refuse("prometheus", "is set, but tts:prometheusUrl is not: name the address or drop it.")
-    metrics = section.choice("metrics", options=tuple(DEFAULT_QUERIES), default="istio")
+    metrics = section.choice("metrics", options=tuple(DEFAULT_QUERIES), default=ISTIO)
     age = section.whole("maxAgeSeconds", low=1, high=3600, default=60)
     own = _read_queries(section)
     section.finish()
     if not url:
         return None
-    return Prometheus(url.rstrip("/"), age, {**DEFAULT_QUERIES.get(metrics, {}), **own})
+    return Prometheus(url.rstrip("/"), metrics, age, {**DEFAULT_QUERIES.get(metrics, {}), **own})
 
 
 def _read_queries(section: Reader) -> dict[str, str]:

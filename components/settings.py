@@ -23,6 +23,7 @@ from components.machine_settings import (
     read_resources,
     read_timeouts,
 )
+from components.monitoring_settings import Monitoring, read_monitoring, read_webhook_secret
 from components.network_settings import Network, read_network
 from components.prometheus_settings import Prometheus, read_prometheus
 from components.reader import Reader
@@ -72,6 +73,7 @@ class Settings:
     node_group: NodeGroup | None
     prometheus: Prometheus | None
     webhook_secret: str
+    monitoring: Monitoring | None
     network: Network
     delivery: str
     object_store: ObjectStore | None
@@ -168,7 +170,8 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         resources=resources,
         node_group=read_node_group(reader),
         prometheus=prometheus,
-        webhook_secret=_read_webhook_secret(reader),
+        webhook_secret=read_webhook_secret(reader),
+        monitoring=None,
         network=read_network(
             reader,
             namespace=place["namespace"],
@@ -181,7 +184,11 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         gitops=read_gitops(reader),
         notices=notices,
     )
-    settings = replace(settings, notices=(*notices, *_load_delay_notices(settings)))
+    settings = replace(
+        settings,
+        monitoring=read_monitoring(reader, served, rollout=settings.rollout, prometheus=prometheus),
+        notices=(*notices, *_load_delay_notices(settings)),
+    )
     if served:
         check_capacity(
             reader,
@@ -285,17 +292,3 @@ def _read_pod(reader: Reader) -> dict[str, Any]:
         "node_selector": reader.labels("nodeSelector", default={}),
         "service_account": reader.text("serviceAccount", default="", check=checks.object_name),
     }
-
-
-def _read_webhook_secret(reader: Reader) -> str:
-    name = reader.text("webhookSecret", default="")
-    if "://" in name:
-        # The address of a webhook is a secret itself: it is not said again.
-        reader.refuse(
-            "webhookSecret",
-            "is an address, but whoever knows it can post: keep it in a Kubernetes Secret under the key url "
-            "and write that Secret's name.",
-        )
-    elif name and (wrong := checks.secret_name(name)):
-        reader.refuse("webhookSecret", f'is "{name}", {wrong}')
-    return name

@@ -46,7 +46,8 @@ def _limit(scope: Scope, parts: Parts) -> BodyLimit:
 
 
 def _add_state(app: FastAPI, parts: Parts) -> None:
-    config = parts.config
+    config, host = parts.config, parts.host
+    parts.metrics.watch_load(lambda: host.load_seconds)
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:
@@ -58,8 +59,8 @@ def _add_state(app: FastAPI, parts: Parts) -> None:
         """200 once the loaded model has spoken, until the server drains."""
         if parts.activity.draining:
             return JSONResponse({"status": "draining"}, 503)
-        if parts.host.engine is None:
-            return JSONResponse(parts.host.state(), 503)
+        if host.engine is None:
+            return JSONResponse(host.state(), 503)
         return JSONResponse({"status": "ready"})
 
     @app.get("/version")

@@ -25,8 +25,8 @@ class Fetch(Protocol):
 
 
 class EngineHost:
-    """Holds the engine once it has spoken for the first time, and no earlier than the config's load delay;
-    `failure` says why there will be none."""
+    """Holds the engine once it has spoken for the first time, and no earlier than the config's load delay,
+    and how long that took (`load_seconds`); `failure` says why there will be none."""
 
     def __init__(self, config: InferenceConfig, model_dir: Path, fetch: Fetch | None = None) -> None:
         self._config = config
@@ -37,6 +37,7 @@ class EngineHost:
         self._done = threading.Event()
         self._on_failure: Callable[[], None] | None = None
         self.engine: Engine | None = None
+        self.load_seconds: float | None = None
         self.failure: ServingError | None = None
 
     def state(self) -> dict[str, Any]:
@@ -91,6 +92,7 @@ class EngineHost:
                 self._fetching, self._began = False, time.monotonic()
             engine = load_engine(self._config, self._model_dir)
             time.sleep(max(0.0, self._config.load_delay - self._seconds))
+            self.load_seconds = self._seconds
             self.engine = engine
         except ServingError as error:
             self.failure = error

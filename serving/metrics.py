@@ -1,8 +1,10 @@
 """What the server tells Prometheus about speech requests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from serving.origin import Origin
 from serving.slots import BusySlots
@@ -13,10 +15,29 @@ CLIENT_GONE = "499"
 RECORD_OPERATIONS = ("rate", "forget", "expire")
 VOICE_OPERATIONS = ADD_VOICE, READ_VOICES, DELETE_VOICE = "add_voice", "read_voices", "delete_voice"
 
-_FIRST_AUDIO_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
-_REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-_QUEUE_SECONDS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+FIRST_AUDIO_SECONDS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8, 25.6)
+REQUEST_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+QUEUE_SECONDS = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _FACTORS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 5)
+
+
+class _LoadTime(Collector):
+    """`tts_model_load_seconds`, which is not there until it is known."""
+
+    def __init__(self, version: str, seconds: Callable[[], float | None]) -> None:
+        self._version = version
+        self._seconds = seconds
+
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "tts_model_load_seconds",
+            "Seconds from the start of the load to the first speech; without the fetch of model files.",
+            labels=["version"],
+        )
+        seconds = self._seconds()
+        if seconds is not None:
+            family.add_metric([self._version], seconds)
+        yield family
 
 
 class Metrics:
@@ -35,13 +56,13 @@ class Metrics:
             registry=self._registry,
         )
         self._first_audio = self._histogram(
-            "tts_first_audio_seconds", "Seconds from a request to its first audio.", _FIRST_AUDIO_SECONDS
+            "tts_first_audio_seconds", "Seconds from a request to its first audio.", FIRST_AUDIO_SECONDS
         )
         self._total = self._histogram(
-            "tts_request_seconds", "Seconds from a request to the end of its audio.", _REQUEST_SECONDS
+            "tts_request_seconds", "Seconds from a request to the end of its audio.", REQUEST_SECONDS
         )
         self._queue = self._histogram(
-            "tts_queue_seconds", "Seconds that a request waited to be let in.", _QUEUE_SECONDS
+            "tts_queue_seconds", "Seconds that a request waited to be let in.", QUEUE_SECONDS
         )
         self._factor = self._histogram(
             "tts_real_time_factor", "Seconds of work for a second of audio, of whole answers.", _FACTORS
@@ -122,6 +143,11 @@ class Metrics:
     def count_queue(self, waiting: Callable[[], int]) -> None:
         """Has the depth of the callers' queue read from `waiting`, at each reading."""
         self._queued.labels(self._version, Origin.USER.value).set_function(waiting)
+
+    def watch_load(self, seconds: Callable[[], float | None]) -> None:
+        """Has the seconds that the model took to load read from `seconds`, at each reading; None as long as
+        it loads."""
+        self._registry.register(_LoadTime(self._version, seconds))
 
     def let_in(self, origin: Origin, waited: float) -> None:
         """A request was let in after so many seconds."""

@@ -45,6 +45,7 @@ KINDS = (
     Kind("monitoring.coreos.com", ("v1",), "ServiceMonitor", "servicemonitors"),
     Kind("monitoring.coreos.com", ("v1",), "PodMonitor", "podmonitors"),
     Kind("monitoring.coreos.com", ("v1",), "PrometheusRule", "prometheusrules"),
+    Kind("monitoring.coreos.com", ("v1alpha1",), "AlertmanagerConfig", "alertmanagerconfigs"),
 )
 
 BY_NAME = {kind.name: kind for kind in KINDS}

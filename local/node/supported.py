@@ -150,6 +150,7 @@ WITHOUT_EFFECT: dict[str, dict[str, str]] = {
     "ServiceMonitor": {"": "there is no Prometheus here"},
     "PodMonitor": {"": "there is no Prometheus here"},
     "PrometheusRule": {"": "there is no Prometheus here"},
+    "AlertmanagerConfig": {"": "there is no Alertmanager here"},
     "Service": {
         "spec.clusterIP": "a Service is known to the gateway alone and has no address of its own",
         "spec.publishNotReadyAddresses": "the gateway sends requests to ready pods alone",

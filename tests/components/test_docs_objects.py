@@ -13,6 +13,7 @@ EVERYTHING = {
     "tts:autoscaling": {"maxReplicas": 3},
     "tts:canary": {"version": "1.1.0", "weight": 10},
     "tts:webhookSecret": "channel",
+    "tts:monitoring": {"runbooks": "https://git.example.com/docs/runbooks", "webhookSecret": "channel"},
     "tts:store": {"bucket": "outputs", "region": "eu-central-1"},
     "tts:resources": {"gpus": 1},
     "tts:nodeGroup": {

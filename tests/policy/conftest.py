@@ -20,6 +20,7 @@ EVERYTHING = {
     "tts:autoscaling": {"maxReplicas": 3},
     "tts:canary": {"version": "1.1.0", "weight": 10},
     "tts:store": {"bucket": "outputs", "region": "eu-central-1"},
+    "tts:monitoring": {"runbooks": "https://git.example.com/docs/runbooks", "webhookSecret": "channel"},
 }
 STACKS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("dev", {}),

@@ -70,13 +70,24 @@ class Cluster:
         params = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         if dry_run:
             params["dryRun"] = "All"
-        return self._json(
-            "PATCH",
-            address.kind.path(address.namespace, address.name),
-            params=params,
-            content=json.dumps(manifest),
-            headers={"Content-Type": "application/apply-patch+yaml"},
-        )
+        try:
+            return self._json(
+                "PATCH",
+                address.kind.path(address.namespace, address.name),
+                params=params,
+                content=json.dumps(manifest),
+                headers={"Content-Type": "application/apply-patch+yaml"},
+            )
+        except ClusterError as error:
+            # What is applied is made where it is missing: not found is its namespace, or its kind.
+            if error.code != 404 or 'namespaces "' in str(error):
+                raise
+            kind = address.kind
+            raise ClusterError(
+                f"The cluster knows no {kind.name} of {kind.api_version}: install what brings it, or take "
+                "away the setting that asks for it.",
+                code=404,
+            ) from error
 
     def delete(self, address: Address) -> None:
         """Ask for the deletion of an object after that of its dependents; one that is gone is fine."""

@@ -19,7 +19,8 @@ Object = dict[str, Any]
 
 
 class FakeApi:
-    """`log` lists every write as `VERB Kind name`; `behave[name]` decides the status of an applied object."""
+    """`log` lists every write as `VERB Kind name`; `behave[name]` decides the status of an applied object;
+    `lacks` names kinds (in the plural) that the cluster does not know."""
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}
@@ -30,6 +31,7 @@ class FakeApi:
         self.behave: dict[str, Callable[[Object], None]] = {}
         self.on_write: Callable[[str], None] = lambda _line: None
         self.conflict: set[str] = set()
+        self.lacks: set[str] = set()
         self.lock = threading.RLock()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
@@ -154,7 +156,9 @@ class FakeApi:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 with api.lock:
                     api.requests.append(f"{self.command} {self.path}")
-                    code, answer = api.answer(self.command, self.path, body)
+                    lacking = any(f"/{plural}" in self.path for plural in api.lacks)
+                    answers = (404, "404 page not found\n") if lacking else None
+                    code, answer = answers or api.answer(self.command, self.path, body)
                     data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
                 self.send_response(code)
                 self.send_header("Content-Type", "application/json")

@@ -44,6 +44,16 @@ def test_order_follows_dependencies_and_readiness(stack: Stack) -> None:
     assert "1.0.0 is live" in stack.text
 
 
+def test_a_kind_that_the_cluster_does_not_know_is_named_with_what_to_do(stack: Stack) -> None:
+    stack.api.lacks = {"virtualservices"}
+    stack.program('route("hibari", "1.0.0")')
+    assert not stack.up()
+    assert (
+        "The cluster knows no VirtualService of networking.istio.io/v1: install what brings it, or take away "
+        "the setting that asks for it."
+    ) in stack.text
+
+
 def test_objects_carry_the_stack_and_their_urn(stack: Stack) -> None:
     stack.program('config_map("a")')
     assert stack.up(), stack.text

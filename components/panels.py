@@ -24,10 +24,11 @@ class Panel:
 
 def panel_rows(watched: Watched) -> list[tuple[str, list[Panel]]]:
     """The rows with their titles, from what callers get down to what it runs on."""
+    asked = watched.expressions
     return [
-        ("What callers get", _answers(watched)),
-        ("The route and its releases", _route(watched.expressions)),
-        ("Room", _room(watched)),
+        ("What callers get", [*_answers(watched), *_times(watched)]),
+        ("The route and its releases", [*_route(asked), *_releases(asked)]),
+        ("Room", [*_room(watched), *_waits(watched), *_kept(watched)]),
         ("Processes and GPUs", _machines(watched)),
     ]
 
@@ -53,6 +54,24 @@ def _answers(watched: Watched) -> list[Panel]:
             limit=limits.error_percent / 100,
         ),
         Panel(
+            "Audio",
+            "Seconds of audio made each second, by version.",
+            "short",
+            [
+                (
+                    f"sum by (version) (rate({asked.served('tts_audio_seconds_total', USERS)}[{_WINDOW}]))",
+                    "{{version}}",
+                )
+            ],
+            stacked=True,
+        ),
+    ]
+
+
+def _times(watched: Watched) -> list[Panel]:
+    asked, limits = watched.expressions, watched.monitoring.limits
+    return [
+        Panel(
             "First audio",
             "Seconds from a request to its first sound.",
             "s",
@@ -67,18 +86,6 @@ def _answers(watched: Watched) -> list[Panel]:
             limit=limits.p99_seconds,
         ),
         Panel(
-            "Audio",
-            "Seconds of audio made each second, by version.",
-            "short",
-            [
-                (
-                    f"sum by (version) (rate({asked.served('tts_audio_seconds_total', USERS)}[{_WINDOW}]))",
-                    "{{version}}",
-                )
-            ],
-            stacked=True,
-        ),
-        Panel(
             "Real-time factor",
             "Seconds of work for a second of audio; above 1 speech is slower than it is spoken.",
             "short",
@@ -89,8 +96,6 @@ def _answers(watched: Watched) -> list[Panel]:
 
 
 def _route(asked: Expressions) -> list[Panel]:
-    probes = asked.released("tts_release_probes_total")
-    weights = asked.released("tts_release_weight_percent")
     return [
         Panel(
             "Where the gateway sends requests",
@@ -105,6 +110,13 @@ def _route(asked: Expressions) -> list[Panel]:
             "short",
             [(asked.deployed("kube_deployment_status_replicas_available"), "{{revision}}")],
         ),
+    ]
+
+
+def _releases(asked: Expressions) -> list[Panel]:
+    probes = asked.released("tts_release_probes_total")
+    weights = asked.released("tts_release_weight_percent")
+    return [
         Panel(
             "Weights during a release",
             "Percent of the requests, as the release has written it into the route.",
@@ -138,7 +150,7 @@ def _route(asked: Expressions) -> list[Panel]:
 
 
 def _room(watched: Watched) -> list[Panel]:
-    asked, limits = watched.expressions, watched.monitoring.limits
+    asked = watched.expressions
     return [
         Panel(
             "Requests under way",
@@ -158,6 +170,18 @@ def _room(watched: Watched) -> list[Panel]:
             limit=1,
         ),
         Panel(
+            "Load of the model",
+            "Seconds that the pods of a version took at most; a catalog entry says how many they may.",
+            "s",
+            [(f"max by (version) ({asked.served('tts_model_load_seconds')})", "{{version}}")],
+        ),
+    ]
+
+
+def _waits(watched: Watched) -> list[Panel]:
+    asked, limits = watched.expressions, watched.monitoring.limits
+    return [
+        Panel(
             "Wait to be let in",
             "Seconds.",
             "s",
@@ -171,13 +195,6 @@ def _room(watched: Watched) -> list[Panel]:
             [(asked.share("429", _WINDOW), "{{version}}")],
             limit=limits.refused_percent / 100,
         ),
-        Panel(
-            "Load of the model",
-            "Seconds that the pods of a version took at most; a catalog entry says how many they may.",
-            "s",
-            [(f"max by (version) ({asked.served('tts_model_load_seconds')})", "{{version}}")],
-        ),
-        *_kept(watched),
     ]
 
 

@@ -73,7 +73,6 @@ class Settings:
     node_group: NodeGroup | None
     prometheus: Prometheus | None
     webhook_secret: str
-    monitoring: Monitoring | None
     network: Network
     delivery: str
     object_store: ObjectStore | None
@@ -83,6 +82,7 @@ class Settings:
     tls_secret: str
     gitops: Gitops | None
     notices: tuple[str, ...]
+    monitoring: Monitoring | None = None
 
     @property
     def stable(self) -> Served:
@@ -137,7 +137,8 @@ def parse_settings(
     served = read_versions(reader, catalog)
     notice = _read_freeze(reader, served, now=now)
     settings = _read_settings(reader, served, notices=(notice,) if notice else ())
-    settings = _with_aws(settings, reader, catalog)
+    monitoring = read_monitoring(reader, served, rollout=settings.rollout, prometheus=settings.prometheus)
+    settings = replace(_with_aws(settings, reader, catalog), monitoring=monitoring)
     reader.finish()
     if mistakes:
         # A secret is reported once, as a secret, not also as whatever else is wrong with its ciphertext.
@@ -171,7 +172,6 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         node_group=read_node_group(reader),
         prometheus=prometheus,
         webhook_secret=read_webhook_secret(reader),
-        monitoring=None,
         network=read_network(
             reader,
             namespace=place["namespace"],
@@ -184,11 +184,7 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         gitops=read_gitops(reader),
         notices=notices,
     )
-    settings = replace(
-        settings,
-        monitoring=read_monitoring(reader, served, rollout=settings.rollout, prometheus=prometheus),
-        notices=(*notices, *_load_delay_notices(settings)),
-    )
+    settings = replace(settings, notices=(*notices, *_load_delay_notices(settings)))
     if served:
         check_capacity(
             reader,

@@ -28,7 +28,7 @@ _BY_KIND = {
     ),
     **dict.fromkeys(("Gateway", "DestinationRule"), GROUND_WAVE),
     **dict.fromkeys(("Deployment", "DaemonSet", "PodDisruptionBudget"), SERVERS_WAVE),
-    **dict.fromkeys(("PodMonitor", "ServiceMonitor", "PrometheusRule"), SERVERS_WAVE),
+    **dict.fromkeys(("PodMonitor", "ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"), SERVERS_WAVE),
     "Job": RELEASE_WAVE,
     **dict.fromkeys(("HorizontalPodAutoscaler", "VirtualService"), SETTLED_WAVE),
 }
@@ -42,7 +42,8 @@ def wave_of(settings: Settings, kind: str, metadata: Mapping[str, Any], logical:
     name = str(metadata["name"])
     if logical == "guard":
         return GUARD_WAVE
-    if name in (f"{settings.name}-versions", f"{settings.name}-default-deny"):
+    about_live = {f"{settings.name}-versions", f"{settings.name}-default-deny"}
+    if name in about_live or (kind == "PrometheusRule" and name == settings.name):
         # Of what is live, not of the candidate.
         return SETTLED_WAVE
     component = (metadata.get("labels") or {}).get("app.kubernetes.io/component")

@@ -19,13 +19,14 @@ from components.watched import Watched
 from tests.cluster.conftest import NAME, ClusterPlatform, kubectl
 from tests.cluster.test_manifests import Manifest, dry_run, namespace, whole  # noqa: F401 - a fixture
 from tests.components.conftest import RunProgram, checkout, make_checkout, run_program  # noqa: F401 - fixtures
+from tests.crds.schema import whole as definition
 from tests.e2e.conftest import Traffic
-from tests.monitoring.crds import definitions
 from tests.monitoring.exporters import KNOWN
 from tests.monitoring.watched import EVERYTHING, RUNBOOKS, alerts, expressions, watched
 
 pytestmark = pytest.mark.cluster
 
+KINDS = ("ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig")
 ABSENT = {name for name in KNOWN if not name.startswith("envoy_")}
 """Exporters that the test cluster has not."""
 
@@ -36,7 +37,7 @@ def operator() -> Iterator[None]:
     there = set(kubectl("get", "customresourcedefinitions", "--output", "name").split())
     made = [
         each
-        for each in definitions().values()
+        for each in map(definition, KINDS)
         if f"customresourcedefinition.apiextensions.k8s.io/{each['metadata']['name']}" not in there
     ]
     for each in made:

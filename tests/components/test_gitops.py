@@ -22,6 +22,7 @@ EVERYTHING = {
     "tts:listVersions": True,
     "tts:autoscaling": {"maxReplicas": 4},
     "tts:gateway": "",
+    "tts:monitoring": {"runbooks": "https://git.example.com/docs/runbooks", "webhookSecret": "channel"},
     "tts:nodeGroup": {
         "enabled": True,
         "clusterName": "speech-prod",
@@ -58,16 +59,17 @@ def test_each_wave_has_what_the_next_one_waits_for(run_program: RunProgram) -> N
         -4: {"ConfigMap", "DestinationRule", "Gateway", "NetworkPolicy", "Role", "RoleBinding"}
         | {"ServiceAccount"},
         -3: {"Deployment"},
-        -2: {"ConfigMap", "DaemonSet", "Deployment", "PodDisruptionBudget", "Service"},
+        -2: {"ConfigMap", "DaemonSet", "Deployment", "PodDisruptionBudget", "Service"}
+        | {"ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig"},
         0: {"Job"},
-        1: {"ConfigMap", "HorizontalPodAutoscaler", "NetworkPolicy", "VirtualService"},
+        1: {"ConfigMap", "HorizontalPodAutoscaler", "NetworkPolicy", "PrometheusRule", "VirtualService"},
     }
 
 
 @pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
 def test_the_waves_are_the_order_of_the_update(run_program: RunProgram, stack: str) -> None:
     """What an update makes first is in no later wave, and what follows the release is in a later one."""
-    program = run_program(stack, {"tts:gitops": GITOPS})
+    program = run_program(stack, {key: EVERYTHING[key] for key in ("tts:gitops", "tts:monitoring")})
     by_title = {each.title: each for each in objects(program)}
     for each in by_title.values():
         for title in program.before(each) & by_title.keys():

@@ -53,5 +53,8 @@ def _shared(value: Any, shared: dict[str, tuple[str, Any]]) -> Any:
 
 
 if __name__ == "__main__":
-    document = yaml.load(Path(sys.argv[1]).read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    # A plain `=` is a text: an operator among the values of an enumeration.
+    loader.add_constructor("tag:yaml.org,2002:value", lambda _loader, node: node.value)
+    document = yaml.load(Path(sys.argv[1]).read_text(), Loader=loader)
     print(json.dumps(shrink(document, sys.argv[2]), separators=(",", ":")))

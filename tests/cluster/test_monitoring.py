@@ -23,6 +23,7 @@ from tests.crds.schema import whole as definition
 from tests.e2e.conftest import Traffic
 from tests.monitoring.exporters import KNOWN
 from tests.monitoring.watched import EVERYTHING, RUNBOOKS, alerts, expressions, watched
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -40,12 +41,22 @@ def operator() -> Iterator[None]:
         for each in map(definition, KINDS)
         if f"customresourcedefinition.apiextensions.k8s.io/{each['metadata']['name']}" not in there
     ]
-    for each in made:
-        kubectl("create", "--filename", "-", given=json.dumps(each))
-        kubectl("wait", "--for=condition=Established", f"crd/{each['metadata']['name']}", "--timeout=30s")
-    yield
-    for each in made:
-        kubectl("delete", "customresourcedefinition", each["metadata"]["name"], "--wait=false")
+    names = [f"customresourcedefinition/{each['metadata']['name']}" for each in made]
+    try:
+        for each in made:
+            kubectl("create", "--filename", "-", given=json.dumps(each))
+        eventually(lambda: all(established(name) for name in names), 60)
+        yield
+    finally:
+        if names:
+            kubectl("delete", "--ignore-not-found", "--wait=false", *names)
+
+
+def established(name: str) -> bool:
+    """Whether objects of a custom resource can be made."""
+    status = json.loads(kubectl("get", name, "--output", "json")).get("status", {})
+    found = {each["type"]: each["status"] for each in status.get("conditions", ())}
+    return found.get("Established") == "True"
 
 
 def watching(run: RunProgram, namespace: str) -> dict[str, Manifest]:  # noqa: F811

@@ -38,7 +38,8 @@ def main() -> None:
 
 
 def declare(settings: Settings, revisions: Revisions) -> None:
-    """Images and guard, the candidates beside whatever is live, the release, the route it leaves behind."""
+    """Images and guard, the candidates beside whatever is live, the release that waits for them, the route it
+    leaves behind."""
     cluster = cluster_of(settings)
     in_cluster = pulumi.ResourceOptions(providers=[cluster])
     namespace = namespace_of(settings, cluster)
@@ -84,9 +85,9 @@ def declare(settings: Settings, revisions: Revisions) -> None:
         WeightedRouteArgs(settings=settings, revisions=revisions, after=first),
         opts=in_cluster,
     )
-    job = release.run(after=[*servers, *route.prerequisites])
+    job = release.run(after=[*(server.service for server in servers), *route.prerequisites])
     scale(settings, revisions, after=[*servers, job], opts=in_cluster)
-    route.settle(after=[job])
+    route.settle(after=[*servers, job])
     if monitoring is not None:
         monitoring.watch_service(after=[job])
     if settings.callers.list_versions:

@@ -49,14 +49,15 @@ def deletion_await(settings: Settings) -> int:
 
 
 def release_await(settings: Settings) -> int:
-    """Until the update gives up on the Job: its pull, the candidates, their gates, every step held as long as
-    it may be, the way back; and, before the gate and each step, the pods that the traffic asks for."""
+    """Until the update gives up on the Job: its pull, the start of the candidates, their gates, every step
+    held as long as it may be, the way back; and, before each step, the pods that the traffic asks for."""
     rollout = settings.rollout
     gates = sum(
         _GATE_SECONDS_PER_TEXT * len(each.entry.gate.texts) * settings.most_replicas(each)
         for each in settings.served
     )
     starts = max(progress_deadline(settings, each.entry) for each in settings.served)
-    grown = starts * (rollout.walked + 1) if settings.autoscaling else 0
+    grown = starts * rollout.walked if settings.autoscaling else 0
     steps = rollout.walked * (rollout.max_hold_seconds + _STEP_MARGIN) + grown
-    return settings.timeouts.node_seconds + rollout.ready_seconds + gates + steps + _RELEASE_MARGIN
+    ready = max(starts, rollout.ready_seconds)
+    return settings.timeouts.node_seconds + ready + gates + steps + _RELEASE_MARGIN

@@ -35,8 +35,8 @@ class ReleaseArgs:
 
 
 class Release(pulumi.ComponentResource):
-    """One release in two parts, because the candidates start between them: the `guard` at once, so that it
-    sees the whole change, and the Job itself, awaited, by `run`.
+    """One release in two parts: the `guard` at once, so that it sees the whole change, and the Job itself,
+    awaited, by `run`. It begins when the images are there, and gets ready while the candidates start.
 
     The Jobs' names cover all they are told, so that a changed target is a new release and an unchanged one
     none. `receipt` names the ConfigMap with its record."""

@@ -53,7 +53,8 @@ class LiveRoute:
 @dataclass(frozen=True)
 class Pod:
     """A pod of a revision that is not being deleted. `message` says why it is not ready, where that is
-    known; `ended` how its container ended before its last restart; `port` is 0 where it names none."""
+    known; `ended` how its container ended before its last restart; `looping`: it ends again and again before
+    it is ready; `port` is 0 where it names none."""
 
     name: str
     address: str
@@ -62,18 +63,21 @@ class Pod:
     port: int = 0
     restarts: int = 0
     ended: str = ""
+    looping: bool = False
 
 
 @dataclass(frozen=True)
 class Workload:
     """A revision's Deployment and pods. `desired` and `ready` count replicas; `asked`: whether `desired` is
-    what a release has asked for; `resource_version` is the lock of the next request."""
+    what a release has asked for; `resource_version` is the lock of the next request; `stuck`: whether its
+    progress deadline is over."""
 
     desired: int
     ready: int
     pods: tuple[Pod, ...]
     asked: bool = False
     resource_version: str = ""
+    stuck: bool = False
 
     @property
     def ready_pods(self) -> tuple[Pod, ...]:
@@ -88,6 +92,11 @@ class Workload:
     def carries(self, replicas: int) -> bool:
         """Whether as many replicas are ready, or all that are desired where these are fewer, and one is."""
         return 0 < min(self.desired, replicas) <= min(self.ready, len(self.ready_pods))
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether waiting makes no sense any more: an update gives the Deployment up at the same moment."""
+        return self.stuck or any(pod.looping for pod in self.pods)
 
     @property
     def story(self) -> str:

@@ -130,6 +130,7 @@ class Kubernetes:
             ready=int(at(deployment, "status", "readyReplicas") or 0) if current else 0,
             pods=tuple(pod_of(pod) for pod in found if not at(pod, "metadata", "deletionTimestamp")),
             asked=_asked(deployment),
+            stuck=current and _stuck(deployment),
             resource_version=_version(deployment),
         )
 
@@ -260,6 +261,14 @@ def _asked(deployment: Mapping[str, Any]) -> bool:
     return any(
         at(entry, "manager") == FIELD_MANAGER and at(entry, "fieldsV1", "f:spec", "f:replicas") is not None
         for entry in at(deployment, "metadata", "managedFields") or []
+    )
+
+
+def _stuck(deployment: Mapping[str, Any]) -> bool:
+    """Whether the Deployment gave up by its own progress deadline."""
+    return any(
+        condition.get("type") == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded"
+        for condition in at(deployment, "status", "conditions") or []
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 from .api import at
 from .cluster import Pod
 
+CRASHES = 3
+"""Restarts after which a container that never got ready is given up, well before its progress deadline."""
+
 
 def pod_of(document: Mapping[str, Any]) -> Pod:
     status = at(document, "status") or {}
@@ -24,7 +27,13 @@ def pod_of(document: Mapping[str, Any]) -> Pod:
         port=_port(document),
         restarts=sum(int(item.get("restartCount") or 0) for item in containers),
         ended=next((said for item in containers if (said := _ended(item))), ""),
+        looping=any(_loops(item) for item in containers),
     )
+
+
+def _loops(container: Mapping[str, Any]) -> bool:
+    restarts, reason = container.get("restartCount") or 0, at(container, "state", "waiting", "reason")
+    return restarts >= CRASHES and reason == "CrashLoopBackOff"
 
 
 def _port(document: Mapping[str, Any]) -> int:

@@ -173,7 +173,7 @@ class Walk:
             gate = Gate(target, outside.prober, outside.ears, outside.aside, self._record, self._tenure.beat)
             if not trusted:
                 gate.prepare()
-            workload = self._watch.await_ready(target.revision)
+            workload = self._watch.await_ready(target.revision, start_seconds=target.start_seconds)
             if trusted:
                 gate.smoke(workload)
             else:

@@ -51,9 +51,10 @@ class Watch:
     ready: dict[str, bool] = field(default_factory=dict)
     """Whether a revision could take over when it was last looked at."""
 
-    def await_ready(self, revision: str) -> Workload:
+    def await_ready(self, revision: str, *, start_seconds: float = 0.0) -> Workload:
         """The revision's workload once all replicas that it needs are ready. Raises RefusedError after
-        readySeconds, or when those that were asked for had time enough to start."""
+        readySeconds, or when those that the update starts (`start_seconds`), or that were asked for, had time
+        enough to start; at once where waiting makes no sense."""
         begin = self.clock.now()
         while True:
             self.clock.check()
@@ -62,12 +63,13 @@ class Watch:
                 for pod in workload.pods:
                     self.ends.setdefault(pod.name, (pod.restarts, pod.ended))
                 return workload
-            deadline = max(begin + self.plan.rollout.ready_seconds, self.capacity.until(revision))
-            if self.clock.now() >= deadline:
+            patience = max(self.plan.rollout.ready_seconds, start_seconds)
+            deadline = max(begin + patience, self.capacity.until(revision))
+            hopeless = workload is not None and workload.hopeless
+            if hopeless or self.clock.now() >= deadline:
                 found = workload.story if workload is not None else "there is no such Deployment"
-                raise RefusedError(
-                    f"Revision {revision} was not ready after {round(deadline - begin, 1):g} s: {found}."
-                )
+                waited = round((self.clock.now() if hopeless else deadline) - begin, 1)
+                raise RefusedError(f"Revision {revision} was not ready after {waited:g} s: {found}.")
             self.beat()
             self.clock.sleep(READY_POLL_SECONDS)
 

@@ -35,6 +35,11 @@ RATE, TEXT = 20.0, "Good morning."
 START_SECONDS, REPLICAS, STEPS, HOLD_SECONDS = 10, 2, (10, 25, 50, 100), 5
 CPU_MILLICORES = 20
 SETTLE_SECONDS = 2.0
+EVENTS = {
+    "The gate of ": "every pod is ready, the gate begins",
+    "The gate is passed": "the gate is passed",
+    "The check through the route is passed": "the check through the route is passed",
+}
 
 
 @dataclass
@@ -49,7 +54,10 @@ class Measured:
         started = datetime.fromisoformat(receipt["started"]).timestamp() - begun
         revision, steps = receipt["target"]["revision"], receipt["steps"]
         way = "" if len(steps) == len(STEPS) else "back: "
-        moments = {f"{way}the release begins, every pod is ready": started}
+        moments = {f"{way}the release begins, beside the pods' start": started}
+        for event in receipt["events"]:
+            named = (name for begin, name in EVENTS.items() if event["event"].startswith(begin))
+            moments |= {f"{way}{name}": started + event["at"] for name in named}
         for step in steps:
             moments[f"{way}{step['weights'][revision]} %"] = started + step["at"]
         moments[f"{way}done, the other version is deleted"] = ended - begun

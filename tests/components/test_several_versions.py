@@ -54,7 +54,7 @@ def test_each_version_is_declared_whole(run_program: RunProgram, checkout: Any) 
     assert program.exported["revision"] == stable
     job = program.kind("Job", logical="release")
     for revision in (stable, canary, warm):
-        assert f"Deployment {revision}" in program.before(job)
+        assert f"Service {revision}" in program.before(job)
         assert f"DestinationRule {revision}" in program.before(job)
 
 

@@ -166,11 +166,13 @@ class View:
             pods = [
                 Pod(
                     f"{revision}-{i}", f"{revision}#{i}", i < found.ready,
-                    restarts=found.restarts, ended=found.ended,
+                    restarts=found.restarts, ended=found.ended, looping=found.looping,
                 )
                 for i in range(found.desired)
             ]  # fmt: skip
-            return Workload(found.desired, found.ready, tuple(pods), found.asked, str(found.version))
+            return Workload(
+                found.desired, found.ready, tuple(pods), found.asked, str(found.version), found.stuck
+            )
 
         found = self._point("read workload", read)
         restoring = self.guard or self.against()

@@ -303,6 +303,32 @@ def test_a_pod_says_how_its_container_ended(api, cluster, last, said):
     assert len(ended) < 300
 
 
+@pytest.mark.parametrize(
+    ("restarts", "reason", "looping"),
+    [(3, "CrashLoopBackOff", True), (2, "CrashLoopBackOff", False), (3, "ImagePullBackOff", False)],
+)
+def test_a_container_that_ends_again_and_again_is_given_up(api, cluster, restarts, reason, looping):
+    put_deployment(api)
+    pod_with(api, [{}], [{"restartCount": restarts, "state": {"waiting": {"reason": reason}}}], ready=False)
+    assert cluster.workload(V2).pods[0].looping is looping
+    assert cluster.workload(V2).hopeless is looping
+
+
+@pytest.mark.parametrize(
+    ("reason", "observed", "stuck"),
+    [
+        ("ProgressDeadlineExceeded", 3, True),
+        ("ProgressDeadlineExceeded", 2, False),
+        ("ReplicaSetUpdated", 3, False),
+    ],
+)
+def test_a_deployment_past_its_progress_deadline_is_given_up(api, cluster, reason, observed, stuck):
+    progressing = {"type": "Progressing", "status": "False", "reason": reason}
+    put_deployment(api, observed=observed, conditions=[progressing])
+    assert cluster.workload(V2).stuck is stuck
+    assert cluster.workload(V2).hopeless is stuck
+
+
 def test_a_container_that_waits_says_why(api, cluster):
     put_deployment(api)
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}

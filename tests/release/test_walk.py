@@ -110,7 +110,7 @@ def test_first_install_that_fails_through_the_route_deletes_it_again():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"ready": 0}, "was not ready after 5 s: 0 of 1 replicas are ready"),
+        ({"ready": 0}, "was not ready after 60 s: 0 of 1 replicas are ready"),
         ({"desired": 2, "ready": 1}, "1 of 2 replicas are ready"),
         ({"level": 0.0}, "level"),
         ({"level": 0.9}, "level"),
@@ -124,6 +124,16 @@ def test_a_refusal_at_the_gate_moves_no_weight(settings, said):
     assert said in " ".join(outcome.sentences)
     assert all(weights == {V1: 100} for weights in world.history)
     assert world.receipts[JOB]["outcome"] == "refused"
+
+
+@pytest.mark.parametrize("hopeless", ["stuck", "looping"])
+def test_a_candidate_that_cannot_get_ready_is_not_waited_for(hopeless):
+    world = world_with_candidate(ready=0, **{hopeless: True})
+    begin = world.time
+    outcome = run_job(world, plan_for(V2))
+    assert outcome.code == REFUSED
+    assert f"Revision {V2} was not ready after 0 s: 0 of 1 replicas are ready" in outcome.sentences[1]
+    assert world.time - begin < 5
 
 
 def test_a_missing_deployment_is_refused():

@@ -46,6 +46,8 @@ class Revision:
     first_audio: float = 0.01
     restarts: int = 0
     ended: str = ""
+    stuck: bool = False
+    looping: bool = False
     heard: str | None = None
     """What the ears hear instead of the text."""
     route_heard: str | None = None

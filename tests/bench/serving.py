@@ -160,16 +160,22 @@ def bare_first_audio(bare: Hibari, text: str) -> float:
 def throughput(bench: Bench, asked: Amount) -> None:
     """The same sentences one after the other, through the server for several clients at once."""
     made: dict[str, list[float]] = {"bare": [], POD: [], GATEWAY: []}
+    worked = dict.fromkeys(made, 0.0)
     for _ in range(3 * asked.runs):  # short bursts in turn: who is slowed by a busy moment is soon another
+        before = processor_seconds(os.getpid())
         made["bare"].append(bare_throughput(bench.bare, BURST))
+        worked["bare"] += (processor_seconds(os.getpid()) - before) / BURST
         for who, url in bench.urls.items():
+            before = processor_seconds(bench.process)
             answers, seconds = closed_loop(
                 url, [SENTENCE], clients=BUSY_CLIENTS * SLOTS, requests=BURST * SLOTS
             )
+            worked[who] += (processor_seconds(bench.process) - before) / len(answers)
             made[who].append(sum(answer.audio for answer in answers) / seconds / SLOTS)
-    print("\nseconds of audio made in a second by each slot, median")
+    print("\nseconds of audio made in a second by each slot, median; ms of the processor for a request")
     for who, values in made.items():
-        print(f"  {who:<14} {aims.percentile(values, 50):6.1f}", flush=True)
+        each = 1000 * worked[who] / len(values)
+        print(f"  {who:<14} {aims.percentile(values, 50):6.1f} {each:30.1f}", flush=True)
     for who in (POD, GATEWAY):
         bench.lines.append(aims.throughput(f"throughput: {who}", made[who], made["bare"]))
 
@@ -218,6 +224,12 @@ def memory(bench: Bench, asked: Amount) -> None:
     for count, size in resident.items():
         print(f"{count:>17,} {size:>29.0f}", flush=True)
     bench.lines.append(aims.memory(resident))
+
+
+def processor_seconds(process: int) -> float:
+    """What a process and its threads have worked so far, however busy the machine is."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def resident_mib(process: int) -> float:

@@ -17,7 +17,7 @@ LOCKS := requirements policy/requirements local/requirements release/requirement
          serving/engines/hibari/build-requirements tests/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release upload register api-key export-records preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean
+.PHONY: help demo up release upload register api-key export-records reference preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -98,6 +98,9 @@ lint: $(VENV)/.tests  ## Lint, and hold the layers
 
 types: $(VENV)/.tests  ## Check the types, strictly
 	@$(VENV)/bin/mypy
+
+reference: $(VENV)/.tests  ## Write docs/reference anew from Pulumi.yaml and the server's description
+	@$(RUN) docs/reference/generate.py
 
 lock: $(VENV)/.local  ## Write the requirements.txt files anew from their .in files, with every hash
 	@for name in $(LOCKS); do echo $$name.txt; $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \

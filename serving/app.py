@@ -22,6 +22,15 @@ from serving.voices.recordings import WITH_RECORDING
 def create_app(parts: Parts) -> ASGIApp:
     """The whole application for one revision."""
     config = parts.config
+    headers = {"x-tts-version": config.version, "x-tts-revision": config.revision}
+    measured = Measured(Locked(create_api(parts)), parts.metrics, config.revision, log_texts=config.log_texts)
+    bodies = Bodies(lambda scope: _limit(scope, parts))
+    return Edge(Callers(measured, parts.keys), parts.activity, headers, bodies)
+
+
+def create_api(parts: Parts) -> FastAPI:
+    """What answers, and describes itself, without what stands around it."""
+    config = parts.config
     app = FastAPI(title=f"{config.model} speech", version=config.version, docs_url=None, redoc_url=None)
     answers.install(app)
     speaking.install(app, parts)
@@ -31,10 +40,7 @@ def create_app(parts: Parts) -> ASGIApp:
     _add_state(app, parts)
     document.install(app)
     describe(app, keyed=parts.keys is not None)
-    headers = {"x-tts-version": config.version, "x-tts-revision": config.revision}
-    measured = Measured(Locked(app), parts.metrics, config.revision, log_texts=config.log_texts)
-    bodies = Bodies(lambda scope: _limit(scope, parts))
-    return Edge(Callers(measured, parts.keys), parts.activity, headers, bodies)
+    return app
 
 
 def _limit(scope: Scope, parts: Parts) -> BodyLimit:

@@ -88,7 +88,8 @@ def api_page(document: Json) -> str:
 
 
 def _operation(method: str, path: str, operation: Json) -> str:
-    lines = [f"## `{method.upper()} {path}`", "", operation.get("description", operation["summary"]), ""]
+    about = str(operation.get("description", operation["summary"]))
+    lines = [f"## `{method.upper()} {path}`", "", about, ""]
     for parameter in operation.get("parameters", []):
         said = parameter.get("description", parameter["schema"].get("description", ""))
         lines.append(f"- `{parameter['name']}` ({parameter['in']}) {said}".rstrip())

@@ -9,10 +9,8 @@ import numpy as np
 from serving.voices.speakers import several_speakers
 from serving.voices.unpack import About, Samples, Unpacked, UnreadableError
 
-LEAST_SOUND_SECONDS = 2.0
-"""Of a recording that is not a pause."""
-
 _FRAME_SECONDS = 0.02
+_SOUND = 2 / 3  # of the shortest recording, that may be no pause
 _SILENT_DBFS = -45.0  # a voice across a room is at -40
 _PAUSE_DB = 25.0  # below the loud parts: a consonant is rarely so soft
 _NOISE_DB = 20.0  # between voice and pauses: from here on clones take over what they hear in the pauses
@@ -51,10 +49,10 @@ def check(unpacked: Unpacked, *, least_seconds: float) -> tuple[Finding, ...]:
             f"The recording is silent: its loud parts are at {levels.sound:.0f} dBFS, and a voice is above "
             f"{_SILENT_DBFS:g}. Check the microphone."
         )
-    if levels.sound_seconds < LEAST_SOUND_SECONDS:
+    if levels.sound_seconds < least_seconds * _SOUND:
         raise UnreadableError(
             f"The recording has {levels.sound_seconds:.1f} s of sound, and the rest are pauses; at least "
-            f"{LEAST_SOUND_SECONDS:g} s are needed."
+            f"{least_seconds * _SOUND:.1f} s are needed."
         )
     found = (_clipping(about), _noise(levels), _speakers(samples, rate))
     return tuple(finding for finding in found if finding is not None)

@@ -8,8 +8,9 @@ import pulumi_kubernetes as kubernetes
 from components.autoscaler import Autoscaler, AutoscalerArgs
 from components.callers_settings import access_notice
 from components.cloud import declare_cloud
+from components.cluster import cluster_of
 from components.errors import DeclarationError
-from components.gitops import cluster_of, declare_application
+from components.gitops import declare_application
 from components.labels import namespace_labels
 from components.model_image import ModelImages, ModelImagesArgs
 from components.model_server import ModelServer, ModelServerArgs
@@ -41,10 +42,10 @@ def declare(settings: Settings, revisions: Revisions) -> None:
     """Images and guard, the candidates beside whatever is live, the release that waits for them, the route it
     leaves behind."""
     cluster = cluster_of(settings)
-    in_cluster = pulumi.ResourceOptions(providers=[cluster])
-    namespace = namespace_of(settings, cluster)
+    in_cluster = pulumi.ResourceOptions(providers=[cluster.provider])
+    namespace = namespace_of(settings, cluster.provider)
     cloud = declare_cloud(settings, cluster=cluster, after=namespace)
-    first = [*namespace, *cloud.before_pods]
+    first = [*cluster.ready, *namespace, *cloud.before_pods]
 
     network = Network(
         settings.name, NetworkArgs(settings=settings, revisions=revisions, after=first), opts=in_cluster
@@ -96,6 +97,8 @@ def declare(settings: Settings, revisions: Revisions) -> None:
     network.close(after=[job])
     declare_application(settings)
     export(settings, revisions, image_digest=images.digests[revisions.target.name], receipt=release.receipt)
+    if cluster.load_balancer is not None:
+        pulumi.export("loadBalancer", cluster.load_balancer)
 
 
 def watch(

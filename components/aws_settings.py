@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeGuard
 
 from components.catalog import ModelVersion
+from components.cluster_settings import EksCluster, check_same
 from components.reader import Reader
 from components.storage_settings import Bucket
 
@@ -54,7 +55,8 @@ class PodIdentity:
 
 @dataclass(frozen=True)
 class Dns:
-    """The record of the stack's host in a zone of Route 53: another name of `target`, the load balancer."""
+    """The record of the stack's host in a zone of Route 53: another name of `target`, the load balancer; that
+    of the cluster which the stack makes where it is empty."""
 
     zone_id: str
     target: str
@@ -64,10 +66,11 @@ class Dns:
 class Aws:
     """Each part is None where the stack does not ask for it."""
 
-    repositories: Repositories | None
-    buckets: Buckets | None
-    pod_identity: PodIdentity | None
-    dns: Dns | None
+    cluster: EksCluster | None = None
+    repositories: Repositories | None = None
+    buckets: Buckets | None = None
+    pod_identity: PodIdentity | None = None
+    dns: Dns | None = None
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,16 @@ class Surroundings:
     host: str
     service_account: str
     cluster_name: str
+    cluster: EksCluster | None
     fetched: Bucket | None
     stored: Bucket | None
     keeps_objects: bool
 
 
-def read_aws(reader: Reader, around: Surroundings) -> Aws:
-    section = reader.section("aws", optional=True)
+def read_aws(section: Reader, around: Surroundings) -> Aws:
+    """All of `aws` but its cluster, which is read before the rest."""
     aws = Aws(
+        cluster=around.cluster,
         repositories=_read_repositories(section, around),
         buckets=_read_buckets(section, around),
         pod_identity=_read_pod_identity(section, around),
@@ -144,7 +149,9 @@ def _read_pod_identity(section: Reader, around: Surroundings) -> PodIdentity | N
     part = section.section("podIdentity", optional=True)
     if not part.given:
         return None
-    cluster = part.text("clusterName", default=around.cluster_name or None)
+    known = around.cluster.name if around.cluster else around.cluster_name
+    cluster = part.text("clusterName", default=known or None)
+    check_same(part, around.cluster, cluster)
     part.finish()
     reads, writes = _reads(around), _writes(around)
     if not reads and not writes:
@@ -189,7 +196,8 @@ def _read_dns(section: Reader, around: Surroundings) -> Dns | None:
     part = section.section("dns", optional=True)
     if not part.given:
         return None
-    dns = Dns(part.text("zoneId", check=_zone), part.text("target", check=_target))
+    target = part.text("target", default="" if around.cluster else None, check=_target)
+    dns = Dns(part.text("zoneId", check=_zone), target)
     part.finish()
     if around.host == "*":
         section.refuse("dns", 'needs a name to give, but tts:host is "*": write the host there.')

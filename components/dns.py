@@ -13,7 +13,13 @@ class Dns(pulumi.ComponentResource):
     """The stack's host as another name of the gateway's load balancer."""
 
     def __init__(
-        self, name: str, args: DnsSettings, *, host: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        args: DnsSettings,
+        *,
+        host: str,
+        target: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("tts:route:Dns", name, None, opts)
         route53.Record(
@@ -22,7 +28,7 @@ class Dns(pulumi.ComponentResource):
             name=host,
             type="CNAME",
             ttl=_SECONDS,
-            records=[args.target],
+            records=[target],
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.register_outputs({})

@@ -56,14 +56,10 @@ def wave_of(settings: Settings, kind: str, metadata: Mapping[str, Any], logical:
     return _BY_KIND[kind]
 
 
-def cluster_of(settings: Settings) -> kubernetes.Provider:
-    """The cluster; an update that died half way finds what it made and goes on with it. With `gitops` it is a
-    folder of manifests: nothing but Argo CD touches the objects."""
-    if settings.gitops is None:
-        context = settings.kube_context or None
-        return kubernetes.Provider("cluster", context=context, upsert_existing_objects=True)
+def folder_of(settings: Settings, gitops: Gitops) -> kubernetes.Provider:
+    """A folder of manifests in place of the cluster: nothing but Argo CD touches the objects."""
     _tell_waves(settings)
-    return kubernetes.Provider("cluster", render_yaml_to_directory=settings.gitops.directory)
+    return kubernetes.Provider("cluster", render_yaml_to_directory=gitops.directory)
 
 
 def declare_application(settings: Settings) -> None:

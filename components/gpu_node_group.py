@@ -1,32 +1,31 @@
 """GPU machines for a stack: an EKS managed node group. Imported only by stacks that ask for one."""
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
-from pulumi_aws import autoscaling, ec2, eks, iam
+from pulumi_aws import autoscaling, eks
 
 from components.machine_settings import BOTTLEROCKET, NodeGroup
+from components.nodes import AMAZON_LINUX_DISK, BOTTLEROCKET_DISK, launch_template, launched_by, node_role
 
 NODE_LABEL = "tts/node-group"
 _GPU = "nvidia.com/gpu"
-_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEKS_CNI_Policy", "AmazonEC2ContainerRegistryPullOnly")
-# The machine image, and the disk of it that images and the files of pods lie on.
-_AMAZON_LINUX = ("AL2023_x86_64_NVIDIA", "/dev/xvda")
-_BOTTLEROCKET = ("BOTTLEROCKET_x86_64_NVIDIA", "/dev/xvdb")
-_FREE_IOPS = 3000
-_IOPS_FOR_THROUGHPUT = 4
-"""gp3 gives at most a quarter of a MiB/s for each operation a second."""
+_AMAZON_LINUX = ("AL2023_x86_64_NVIDIA", AMAZON_LINUX_DISK)
+_BOTTLEROCKET = ("BOTTLEROCKET_x86_64_NVIDIA", BOTTLEROCKET_DISK)
 _TEMPLATE = "k8s.io/cluster-autoscaler/node-template"
 
 
 @dataclass(frozen=True)
 class GpuNodeGroupArgs:
-    """`stack_name` is the stack's name for its objects: pods select the nodes by it."""
+    """`stack_name` is the stack's name for its objects: pods select the nodes by it. `version` of Kubernetes
+    is the cluster's where it is left out; `after` is what the cluster needs before it has nodes."""
 
     stack_name: str
     group: NodeGroup
+    cluster_name: pulumi.Input[str]
+    version: pulumi.Input[str] | None = None
+    after: Sequence[pulumi.Resource] = ()
 
 
 class GpuNodeGroup(pulumi.ComponentResource):
@@ -40,14 +39,23 @@ class GpuNodeGroup(pulumi.ComponentResource):
     def __init__(self, name: str, args: GpuNodeGroupArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("tts:nodes:GpuNodeGroup", name, None, opts)
         group = args.group
-        role, attachments = self._role(name)
-        template = self._launch_template(name, args)
+        role, attachments = node_role(name, parent=self)
+        machine_image, device = _image(group)
+        template = launch_template(
+            name,
+            stack=args.stack_name,
+            device=device,
+            disk_gib=group.disk_gib,
+            throughput=group.disk_throughput,
+            parent=self,
+        )
         self.node_group = eks.NodeGroup(
             name,
-            cluster_name=group.cluster_name,
+            cluster_name=args.cluster_name,
+            version=args.version,
             node_role_arn=role.arn,
             subnet_ids=list(group.subnet_ids),
-            ami_type=_image(group)[0],
+            ami_type=machine_image,
             instance_types=list(group.instance_types),
             capacity_type=group.capacity_type,
             scaling_config=eks.NodeGroupScalingConfigArgs(
@@ -57,76 +65,19 @@ class GpuNodeGroup(pulumi.ComponentResource):
             update_config=eks.NodeGroupUpdateConfigArgs(
                 max_unavailable=1, update_strategy=group.update_strategy
             ),
-            launch_template=eks.NodeGroupLaunchTemplateArgs(
-                id=template.id, version=template.latest_version.apply(str)
-            ),
+            launch_template=launched_by(template),
             labels={NODE_LABEL: args.stack_name},
             taints=[eks.NodeGroupTaintArgs(key=_GPU, value="present", effect="NO_SCHEDULE")],
             tags={"tts/stack": args.stack_name},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=attachments,
+                depends_on=[*attachments, *args.after],
                 # The autoscaler owns it between the two limits.
                 ignore_changes=["scalingConfig.desiredSize"],
             ),
         )
         self._autoscaling_tags(name, args)
         self.register_outputs({})
-
-    def _role(self, name: str) -> tuple[Any, list[pulumi.Resource]]:
-        trust = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "ec2.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                }
-            ],
-        }
-        options = pulumi.ResourceOptions(parent=self)
-        role = iam.Role(f"{name}-nodes", assume_role_policy=json.dumps(trust), opts=options)
-        attachments: list[pulumi.Resource] = [
-            iam.RolePolicyAttachment(
-                f"{name}-{policy}",
-                role=role.name,
-                policy_arn=f"arn:aws:iam::aws:policy/{policy}",
-                opts=options,
-            )
-            for policy in _POLICIES
-        ]
-        return role, attachments
-
-    def _launch_template(self, name: str, args: GpuNodeGroupArgs) -> Any:
-        group = args.group
-        tags = {"Name": name, "tts/stack": args.stack_name}
-        return ec2.LaunchTemplate(
-            f"{name}-nodes",
-            block_device_mappings=[
-                ec2.LaunchTemplateBlockDeviceMappingArgs(
-                    device_name=_image(group)[1],
-                    ebs=ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
-                        volume_type="gp3",
-                        volume_size=group.disk_gib,
-                        # Unpacking an image of several GB is bound by this, not by the network.
-                        throughput=group.disk_throughput,
-                        iops=max(_FREE_IOPS, _IOPS_FOR_THROUGHPUT * group.disk_throughput),
-                        encrypted="true",
-                        delete_on_termination="true",
-                    ),
-                )
-            ],
-            # One hop: pods reach AWS by their own identity, never by the node's.
-            metadata_options=ec2.LaunchTemplateMetadataOptionsArgs(
-                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
-            ),
-            tag_specifications=[
-                ec2.LaunchTemplateTagSpecificationArgs(resource_type=kind, tags=tags)
-                for kind in ("instance", "volume")
-            ],
-            update_default_version=True,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
     def _autoscaling_tags(self, name: str, args: GpuNodeGroupArgs) -> None:
         """A group without nodes has nothing to look at: its labels, taint and resources as tags."""

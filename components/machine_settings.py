@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from components import checks
 from components.catalog import ModelVersion, memory_mistake
+from components.cluster_settings import EksCluster, check_same
 from components.quantity import memory_bytes
 from components.reader import Reader
 
@@ -107,17 +108,20 @@ def _check_memory(section: Reader, resources: Resources, entries: Iterable[Model
         )
 
 
-def read_node_group(reader: Reader) -> NodeGroup | None:
+def read_node_group(reader: Reader, made: EksCluster | None) -> NodeGroup | None:
+    """The group; in the cluster that the stack makes, and there in its subnets, where it names no others."""
     section = reader.section("nodeGroup", optional=True)
     enabled = section.flag("enabled", default=False)
-    required = None if enabled else ""
+    cluster, subnets = (made.name, list(made.subnet_ids)) if made else ("", [])
+    named = section.text("clusterName", default=cluster or (None if enabled else ""))
+    check_same(section, made, named)
     least = section.whole("minSize", low=0, high=1000, default=1)
     most = section.whole("maxSize", low=1, high=1000, default=4)
     if least > most:
         section.refuse("minSize", f"is {least}, which is above maxSize ({most}): swap or change them.")
     group = NodeGroup(
-        cluster_name=section.text("clusterName", default=required),
-        subnet_ids=section.texts("subnetIds", default=None if enabled else []),
+        cluster_name=named,
+        subnet_ids=section.texts("subnetIds", default=subnets or (None if enabled else [])),
         instance_types=section.texts("instanceTypes", default=["g6.xlarge"]),
         ami=section.choice("ami", options=("al2023", BOTTLEROCKET), default="al2023"),
         device_plugin=section.text("devicePlugin", default="", check=checks.image_by_digest),

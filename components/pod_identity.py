@@ -11,15 +11,18 @@ from pulumi_kubernetes.core.v1 import ServiceAccount
 
 from components.aws_settings import PodIdentity as PodIdentitySettings
 from components.labels import object_metadata, stack_labels
+from components.nodes import trust
 from components.settings import Settings
 
 
 @dataclass(frozen=True)
 class PodIdentityArgs:
-    """`after` is what the ServiceAccount needs (a namespace); `cluster` where it is declared."""
+    """`after` is what the ServiceAccount needs (a namespace); `cluster` where it is declared; `cluster_name`
+    is what EKS calls that one."""
 
     settings: Settings
     identity: PodIdentitySettings
+    cluster_name: pulumi.Input[str]
     cluster: pulumi.ProviderResource
     after: Sequence[pulumi.Resource] = ()
 
@@ -34,11 +37,15 @@ class PodIdentity(pulumi.ComponentResource):
         super().__init__("tts:storage:PodIdentity", name, None, opts)
         settings, identity = args.settings, args.identity
         own = pulumi.ResourceOptions(parent=self)
-        role = iam.Role(name, assume_role_policy=json.dumps(_TRUST), opts=own)
+        role = iam.Role(
+            name,
+            assume_role_policy=trust("pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"),
+            opts=own,
+        )
         rights = iam.RolePolicy(name, role=role.name, policy=json.dumps(rights_of(identity)), opts=own)
         association = eks.PodIdentityAssociation(
             name,
-            cluster_name=identity.cluster_name,
+            cluster_name=args.cluster_name,
             namespace=settings.namespace,
             service_account=identity.service_account,
             role_arn=role.arn,
@@ -57,18 +64,6 @@ class PodIdentity(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=pulumi.ResourceOptions(parent=self, provider=args.cluster, depends_on=list(args.after)),
         )
-
-
-_TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "pods.eks.amazonaws.com"},
-            "Action": ["sts:AssumeRole", "sts:TagSession"],
-        }
-    ],
-}
 
 
 def rights_of(identity: PodIdentitySettings) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from components import checks
 from components.aws_settings import Aws, Surroundings, read_aws
 from components.callers_settings import Callers, read_callers
 from components.catalog import Catalog, ModelVersion
+from components.cluster_settings import EksCluster, read_cluster
 from components.errors import SettingsError
 from components.freeze_settings import apply_freeze, read_freeze
 from components.gitops_settings import Gitops, read_gitops
@@ -25,6 +26,7 @@ from components.machine_settings import (
 )
 from components.monitoring_settings import Monitoring, read_monitoring, read_webhook_secret
 from components.network_settings import Network, read_network
+from components.place_settings import read_place
 from components.prometheus_settings import Prometheus, read_prometheus
 from components.reader import Reader
 from components.rollout_settings import Rollout, read_rollout
@@ -33,7 +35,6 @@ from components.storage_settings import OBJECT_STORE, ObjectStore, Store, read_d
 from components.version_settings import CANARY, STABLE, Served, read_versions
 
 PROJECT = "tts"
-DEFAULT_GATEWAY_ADDRESS = "http://istio-ingressgateway.istio-system.svc.cluster.local"
 DEFAULT_LONGEST_ANSWER_SECONDS = 300
 DEFAULT_BASE_IMAGE = "python:3.11-slim-bookworm"
 _HASH_PLACE = "0" * 6
@@ -136,9 +137,10 @@ def parse_settings(
     reader = Reader(own, prefix=f"{PROJECT}:", mistakes=mistakes, lenient=True)
     served = read_versions(reader, catalog)
     notice = _read_freeze(reader, served, now=now)
-    settings = _read_settings(reader, served, notices=(notice,) if notice else ())
+    aws = reader.section("aws", optional=True)
+    settings = _read_settings(reader, served, cluster=read_cluster(aws), notices=(notice,) if notice else ())
     monitoring = read_monitoring(reader, served, rollout=settings.rollout, prometheus=settings.prometheus)
-    settings = replace(_with_aws(settings, reader, catalog), monitoring=monitoring)
+    settings = replace(_with_aws(settings, aws, catalog), monitoring=monitoring)
     reader.finish()
     if mistakes:
         # A secret is reported once, as a secret, not also as whatever else is wrong with its ciphertext.
@@ -153,11 +155,13 @@ def _read_freeze(reader: Reader, served: tuple[Served, ...], *, now: datetime) -
     return apply_freeze(reader, read_freeze(reader), now=now, audible=audible)
 
 
-def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple[str, ...]) -> Settings:
+def _read_settings(
+    reader: Reader, served: tuple[Served, ...], *, cluster: EksCluster | None, notices: tuple[str, ...]
+) -> Settings:
     """Reads everything that names no version; without a version only for the mistakes."""
     entries = [each.entry for each in served]
     resources = read_resources(reader, entries)
-    place = _read_place(reader)
+    place = read_place(reader, cluster)
     prometheus = read_prometheus(reader)
     settings = Settings(
         served=served,
@@ -169,7 +173,7 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         rollout=read_rollout(reader, texts=min((len(entry.gate.texts) for entry in entries), default=0)),
         timeouts=read_timeouts(reader, gpus=resources.gpus),
         resources=resources,
-        node_group=read_node_group(reader),
+        node_group=read_node_group(reader, cluster),
         prometheus=prometheus,
         webhook_secret=read_webhook_secret(reader),
         network=read_network(
@@ -180,7 +184,7 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
         ),
         **read_delivery(reader),
         store=read_store(reader),
-        aws=Aws(None, None, None, None),
+        aws=Aws(cluster=cluster),
         gitops=read_gitops(reader),
         notices=notices,
     )
@@ -196,7 +200,7 @@ def _read_settings(reader: Reader, served: tuple[Served, ...], *, notices: tuple
     return settings
 
 
-def _with_aws(settings: Settings, reader: Reader, catalog: Catalog) -> Settings:
+def _with_aws(settings: Settings, section: Reader, catalog: Catalog) -> Settings:
     """What is made around the rest, which it is about; an identity for the pods becomes their account."""
     around = Surroundings(
         name=settings.name,
@@ -205,11 +209,17 @@ def _with_aws(settings: Settings, reader: Reader, catalog: Catalog) -> Settings:
         host=settings.host,
         service_account=settings.service_account,
         cluster_name=settings.node_group.cluster_name if settings.node_group else "",
+        cluster=settings.aws.cluster,
         fetched=settings.object_store.bucket if settings.object_store else None,
         stored=settings.store.bucket if settings.store else None,
         keeps_objects=settings.callers.keep_objects,
     )
-    aws = read_aws(reader, around)
+    aws = read_aws(section, around)
+    if aws.cluster and settings.gitops:
+        section.refuse(
+            "cluster",
+            "is made by `up`, but tts:gitops needs one that Argo CD runs in: leave out one of them.",
+        )
     account = aws.pod_identity.service_account if aws.pod_identity else settings.service_account
     return replace(settings, aws=aws, service_account=account)
 
@@ -239,27 +249,6 @@ def _read_name(reader: Reader, entries: list[ModelVersion]) -> str:
                 f"Kubernetes leaves room for {REVISION_LENGTH}: choose a shorter name.",
             )
     return name or (entries[0].model if entries else "")
-
-
-def _read_place(reader: Reader) -> dict[str, Any]:
-    """Where the stack lives and how it is reached."""
-    place = {
-        "namespace": reader.text("namespace", default=PROJECT, check=checks.dns_label),
-        "create_namespace": reader.flag("createNamespace", default=False),
-        "kube_context": reader.text("kubeContext", default=""),
-        "gateway": reader.text("gateway", default="", check=checks.gateway),
-        "gateway_selector": reader.labels("gatewaySelector", default={"istio": "ingressgateway"}),
-        "gateway_address": reader.text(
-            "gatewayAddress", default=DEFAULT_GATEWAY_ADDRESS, check=checks.address
-        ),
-        "host": reader.text("host", default="*", check=checks.host),
-        "tls_secret": reader.text("tlsSecret", default="", check=checks.secret_name),
-    }
-    if place["tls_secret"] and place["gateway"]:
-        reader.refuse("tlsSecret", "is set, but tts:gateway names one that exists: leave one of them out.")
-    elif place["tls_secret"] and place["host"] == "*":
-        reader.refuse("tlsSecret", 'goes with a name, but tts:host is "*": write the certificate\'s there.')
-    return place
 
 
 def _read_image(reader: Reader) -> dict[str, Any]:

@@ -5,7 +5,15 @@ from collections.abc import Iterable
 
 from pipeline.preview import Preview
 
-_NODES = ("aws:eks/nodeGroup:NodeGroup", "aws:ec2/launchTemplate:LaunchTemplate")
+_GROUND = (
+    "aws:eks/nodeGroup:NodeGroup",
+    "aws:ec2/launchTemplate:LaunchTemplate",
+    "aws:eks/cluster:Cluster",
+    "aws:eks/addon:Addon",
+    "kubernetes:helm.sh/v3:Release",
+)
+"""What pods run on, and what their requests go through."""
+
 _DATA = ("aws:s3/bucket:Bucket", "aws:ecr/repository:Repository")
 _IMAGE = "docker-build:index:Image"
 _GONE = ("delete", "replace", "delete-replaced", "create-replacement")
@@ -19,18 +27,18 @@ def releases(preview: Preview) -> bool:
 
 def refusals(preview: Preview) -> list[str]:
     """A sentence for each thing that must not be done; none where all is well."""
-    return [*_nodes_with_release(preview), *_images_lost(preview), *_data_lost(preview)]
+    return [*_ground_with_release(preview), *_images_lost(preview), *_data_lost(preview)]
 
 
-def _nodes_with_release(preview: Preview) -> Iterable[str]:
+def _ground_with_release(preview: Preview) -> Iterable[str]:
     """A first install makes both; after that nodes would be drained while the release measures on them."""
     first = all(step.op == "create" for step in preview.of("VirtualService"))
-    changed = [step for step in preview.steps if step.type in _NODES and step.changes]
+    changed = [step for step in preview.steps if step.type in _GROUND and step.changes]
     if changed and releases(preview) and not (first and all(step.op == "create" for step in changed)):
         names = ", ".join(f"{step.kind} {step.name} ({step.op})" for step in changed)
         yield (
-            f"The node group changes together with a release: {names}. Nodes that are replaced under a "
-            "release spoil what it measures and take its way back: bring up one of the two first, alone."
+            f"Nodes or cluster change together with a release: {names}. What is replaced under a release "
+            "spoils what it measures and takes its way back: bring up one of the two first, alone."
         )
 
 

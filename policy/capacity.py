@@ -39,8 +39,8 @@ def _too_many(resources: Sequence[Declared], config: Config) -> Iterable[tuple[s
         nodes = number(at(each.properties, "scalingConfig", "maxSize"))
         if each.type == _NODE_GROUP and nodes and nodes > config["maxNodes"]:
             yield (
-                f"scalingConfig.maxSize is {nodes:g}, and the cap is {config['maxNodes']:g} GPU nodes: lower "
-                "tts:nodeGroup.maxSize, or have the cap raised.",
+                f"scalingConfig.maxSize is {nodes:g}, and the cap is {config['maxNodes']:g} nodes: lower "
+                "the maxSize of tts:nodeGroup or tts:aws.cluster.nodes, or have the cap raised.",
                 each,
             )
     largest = max(held, key=lambda one: one[0], default=None)
@@ -87,7 +87,7 @@ RULES = (Rule("gpu-limit-is-request", "A container's limit of GPUs is what it as
 STACK_RULES = (
     StackRule(
         "replica-and-gpu-caps",
-        "No stack asks for more pods, GPUs or GPU nodes than the caps allow.",
+        "No stack asks for more pods, GPUs or nodes of a group than the caps allow.",
         _too_many,
         {
             "maxReplicas": {"type": "number", "default": 20},

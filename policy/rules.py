@@ -2,10 +2,17 @@
 
 from typing import Any
 
-from policy import budgets, capacity, images, restricted, storage
+from policy import budgets, capacity, clusters, images, restricted, storage
 from policy.declared import Options, Rule, StackRule
 
-RULES: tuple[Rule, ...] = (*images.RULES, *restricted.RULES, *budgets.RULES, *capacity.RULES, *storage.RULES)
+RULES: tuple[Rule, ...] = (
+    *images.RULES,
+    *restricted.RULES,
+    *budgets.RULES,
+    *capacity.RULES,
+    *storage.RULES,
+    *clusters.RULES,
+)
 STACK_RULES: tuple[StackRule, ...] = (*capacity.STACK_RULES, *storage.STACK_RULES)
 
 

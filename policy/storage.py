@@ -1,4 +1,4 @@
-"""Buckets that nobody outside can read."""
+"""Buckets that nobody outside can read, and what no update may delete."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,7 @@ from policy.declared import UNKNOWN, Config, Declared, Rule, StackRule, at
 _BUCKETS = ("aws:s3/bucket:Bucket", "aws:s3/bucketV2:BucketV2")
 _ACLS = ("aws:s3/bucketAcl:BucketAcl", "aws:s3/bucketAclV2:BucketAclV2", *_BUCKETS)
 _POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+_CLUSTER = "aws:eks/cluster:Cluster"
 _BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _BLOCKED = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
 _PRIVATE = ("private", "log-delivery-write", "bucket-owner-full-control", "bucket-owner-read")
@@ -40,8 +41,9 @@ def _public(declared: Declared, _: Config) -> Iterable[str]:
 
 
 def _unprotected(declared: Declared, _: Config) -> Iterable[str]:
-    if declared.type in _BUCKETS and not declared.protected:
-        yield "It holds data and is not protected: declare it with protect, so that no update deletes it."
+    if declared.type in (*_BUCKETS, _CLUSTER) and not declared.protected:
+        held = "All of the stack runs in it" if declared.type == _CLUSTER else "It holds data"
+        yield f"{held} and it is not protected: declare it with protect, so that no update deletes it."
 
 
 def _unblocked(resources: Sequence[Declared], _: Config) -> Iterable[tuple[str, Declared]]:
@@ -89,7 +91,7 @@ def _plain(value: Any) -> Any:
 
 RULES = (
     Rule("no-public-bucket", "No bucket can be read by everybody.", _public),
-    Rule("data-is-protected", "No update deletes a bucket.", _unprotected),
+    Rule("data-is-protected", "No update deletes a bucket or a cluster.", _unprotected),
 )
 STACK_RULES = (
     StackRule("buckets-are-blocked", "Every bucket has a block against public access.", _unblocked),

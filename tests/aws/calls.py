@@ -70,6 +70,36 @@ def _zip(data: dict[str, Any], inputs: Inputs) -> Iterator[tuple[dict[str, Any],
     return zip(data["TagSpecifications"], inputs["tagSpecifications"], strict=True)
 
 
+def _cluster(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
+    parameters = {key: plain(value) for key, value in inputs.items()}
+    logs = {"clusterLogging": [{"types": parameters.pop("enabledClusterLogTypes"), "enabled": True}]}
+    named = {"resourcesVpcConfig": parameters.pop("vpcConfig"), "logging": logs}
+    # The provider writes one block where the API takes a list.
+    encryption = parameters.pop("encryptionConfig", None)
+    return (
+        "eks",
+        "CreateCluster",
+        parameters | named | ({"encryptionConfig": [encryption]} if encryption else {}),
+    )
+
+
+def _add_on(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
+    # How conflicts are resolved is said of an update alone.
+    parameters = {key: plain(value) for key, value in inputs.items() if key != "resolveConflictsOnUpdate"}
+    return "eks", "CreateAddon", parameters
+
+
+def _eks(operation: str) -> Translate:
+    def translate(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
+        return "eks", operation, plain(inputs)
+
+    return translate
+
+
+def _log_group(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
+    return "logs", "CreateLogGroup", {"logGroupName": inputs["name"]}
+
+
 def _role(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
     return "iam", "CreateRole", {"RoleName": name, "AssumeRolePolicyDocument": inputs["assumeRolePolicy"]}
 
@@ -81,10 +111,6 @@ def _role_policy(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
 
 def _attachment(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
     return "iam", "AttachRolePolicy", {"RoleName": inputs["role"], "PolicyArn": inputs["policyArn"]}
-
-
-def _association(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
-    return "eks", "CreatePodIdentityAssociation", plain(inputs)
 
 
 def _repository(name: str, inputs: Inputs) -> tuple[str, str, dict[str, Any]]:
@@ -154,7 +180,12 @@ TRANSLATIONS: dict[str, Translate] = {
     "aws:iam/role:Role": _role,
     "aws:iam/rolePolicy:RolePolicy": _role_policy,
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": _attachment,
-    "aws:eks/podIdentityAssociation:PodIdentityAssociation": _association,
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": _eks("CreatePodIdentityAssociation"),
+    "aws:eks/cluster:Cluster": _cluster,
+    "aws:eks/addon:Addon": _add_on,
+    "aws:eks/accessEntry:AccessEntry": _eks("CreateAccessEntry"),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": _eks("AssociateAccessPolicy"),
+    "aws:cloudwatch/logGroup:LogGroup": _log_group,
     "aws:ecr/repository:Repository": _repository,
     "aws:ecr/lifecyclePolicy:LifecyclePolicy": _lifecycle,
     "aws:s3/bucket:Bucket": _bucket,

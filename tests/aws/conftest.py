@@ -20,10 +20,30 @@ GROUP = {
     "updateStrategy": "MINIMAL",
     "maxSize": 4,
 }
+CLUSTER = {
+    "name": "speech",
+    "version": "1.35",
+    "subnetIds": ["subnet-0a1b2c3d4e5f60718", "subnet-0f9e8d7c6b5a43210"],
+    "admins": ["arn:aws:iam::123456789012:role/platform", "arn:aws:iam::123456789012:role/deploy"],
+    "publicAccessCidrs": ["203.0.113.0/24"],
+    "secretsKey": "arn:aws:kms:eu-central-1:123456789012:key/0a1b2c3d-0000-4000-8000-0a1b2c3d4e5f",
+    "addOns": {"vpc-cni": "v1.20.4-eksbuild.1"},
+}
+OWN_CLUSTER: dict[str, Any] = {
+    "tts:gateway": "",
+    "tts:tlsSecret": "speech-tls",
+    "tts:aws": {
+        "cluster": CLUSTER,
+        "podIdentity": {"clusterName": "speech"},
+        "dns": {"zoneId": "Z0123456789EXAMPLE"},
+    },
+    "tts:nodeGroup": {"enabled": True, "ami": "bottlerocket", "maxSize": 4},
+}
 STACKS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "staging": ("staging", {}),
     "prod": ("prod", {}),
     "prod-on-amazon-linux": ("prod", {"tts:nodeGroup": GROUP}),
+    "prod-with-its-own-cluster": ("prod", OWN_CLUSTER),
 }
 
 Declare = Callable[..., Program]

@@ -20,6 +20,15 @@ from .conftest import STACKS, Declare
 REGION = "eu-central-1"
 
 
+OF_A_CLUSTER = (
+    "CreateCluster",
+    "CreateAddon",
+    "CreateAccessEntry",
+    "AssociateAccessPolicy",
+    "CreateLogGroup",
+)
+
+
 def calls(declare: Declare, stack: str) -> list[Call]:
     return [call_of(each) for each in declare(stack).registered if each.type.startswith("aws:")]
 
@@ -52,12 +61,19 @@ def test_every_translation_is_used(declare: Declare) -> None:
         ("CreatePodIdentityAssociation", {"namespce": "tts"}, 'Unknown parameter in input: "namespce"'),
         ("PutBucketVersioning", {"VersioningConfiguration": {"Status": "On"}}, "the API knows Enabled"),
         ("ChangeResourceRecordSets", {"HostedZoneId": "Z" * 40}, "above 32"),
+        ("CreateCluster", {"accessConfig": {"authenticationMode": "IAM"}}, "the API knows API"),
+        ("CreateCluster", {"upgradePolicy": {"supportType": "LONG"}}, "the API knows STANDARD"),
+        ("CreateCluster", {"name": "speech prod"}, "name"),
+        ("CreateCluster", {"encryptionConfig": {"resources": ["secrets"]}}, "Invalid type"),
+        ("CreateAddon", {"addOnName": "vpc-cni"}, 'Unknown parameter in input: "addOnName"'),
+        ("AssociateAccessPolicy", {"accessScope": {"type": "everything"}}, "the API knows cluster"),
+        ("CreateLogGroup", {"logGroupName": "a b"}, "logGroupName"),
     ],
 )
 def test_the_models_refuse_what_is_wrong(
     declare: Declare, operation: str, change: dict[str, Any], says: str
 ) -> None:
-    right = call(declare, "prod", operation)
+    right = call(declare, "prod-with-its-own-cluster" if operation in OF_A_CLUSTER else "prod", operation)
     assert says in " ".join(mistakes(replace(right, parameters=right.parameters | change)))
 
 
@@ -102,7 +118,12 @@ def carry_out(found: list[Call]) -> None:
 
 
 # moto has no associations; groups of instances come with the nodes of a real EKS, the zone is a person's.
-NOT_IN_MOTO = ("CreatePodIdentityAssociation", "CreateOrUpdateTags", "ChangeResourceRecordSets")
+NOT_IN_MOTO = (
+    "CreatePodIdentityAssociation",
+    "CreateOrUpdateTags",
+    "ChangeResourceRecordSets",
+    *("CreateAddon", "CreateAccessEntry", "AssociateAccessPolicy"),
+)
 
 
 def policy_of_aws(arn: str) -> str:
@@ -111,7 +132,11 @@ def policy_of_aws(arn: str) -> str:
     document = json.dumps(
         {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:*", "Resource": "*"}]}
     )
-    return str(boto3.client("iam").create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"])
+    iam = boto3.client("iam")
+    made = {each["PolicyName"]: each["Arn"] for each in iam.list_policies(Scope="Local")["Policies"]}
+    if name not in made:
+        made[name] = iam.create_policy(PolicyName=name, PolicyDocument=document)["Policy"]["Arn"]
+    return str(made[name])
 
 
 @pytest.mark.usefixtures("account")
@@ -132,6 +157,24 @@ def test_prod_is_carried_out() -> None:
         assert rules[1]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
         encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]
         assert encryption["Rules"][0]["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+
+
+@pytest.mark.usefixtures("account")
+def test_a_cluster_is_carried_out_with_its_nodes(declare: Declare) -> None:
+    own = calls(declare, "prod-with-its-own-cluster")
+    carry_out([each for each in own if "hibari-cluster" in each.about or "hibari-cpu" in each.about])
+    eks = boto3.client("eks")
+    cluster = eks.describe_cluster(name="speech")["cluster"]
+    assert cluster["version"] == "1.35"
+    assert cluster["resourcesVpcConfig"]["publicAccessCidrs"] == ["203.0.113.0/24"]
+    assert [each["resources"] for each in cluster["encryptionConfig"]] == [["secrets"]]
+    ((logs),) = cluster["logging"]["clusterLogging"]
+    assert logs["enabled"]
+    assert {"audit", "authenticator"} <= set(logs["types"])
+    group = eks.describe_nodegroup(clusterName="speech", nodegroupName="hibari-cpu")["nodegroup"]
+    assert group["scalingConfig"] == {"minSize": 2, "maxSize": 4, "desiredSize": 2}
+    (group_of_logs,) = boto3.client("logs").describe_log_groups()["logGroups"]
+    assert group_of_logs["logGroupName"] == "/aws/eks/speech/cluster"
 
 
 @pytest.mark.usefixtures("account")

@@ -145,6 +145,12 @@ class Registered:
     request: Any
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """The URNs of what it names, or is made by."""
+        provider = self.request.provider.rpartition("::")[0]
+        return (*self.dependencies, *([provider] if provider else []))
+
+    @property
     def title(self) -> str:
         """`<kind> <metadata.name>` of a Kubernetes object, `<type> <name>` of anything else."""
         if "kind" in self.inputs:
@@ -201,15 +207,15 @@ class Program(mocks.MockMonitor):
         return [each.title for each in self.registered]
 
     def before(self, resource: Registered) -> set[str]:
-        """The titles of everything that must exist before `resource`, near and far."""
+        """The titles of everything that must exist before `resource`, near and far; its provider, too."""
         by_urn = {each.urn: each for each in self.registered}
         seen: set[str] = set()
-        todo = list(resource.dependencies)
+        todo = list(resource.needed)
         while todo:
             urn = todo.pop()
             if urn not in seen and urn in by_urn:
                 seen.add(urn)
-                todo.extend(by_urn[urn].dependencies)
+                todo.extend(by_urn[urn].needed)
         return {by_urn[urn].title for urn in seen}
 
 
@@ -231,6 +237,14 @@ _KNOWN_LATER: dict[str, dict[str, Any]] = {
     "aws:eks/nodeGroup:NodeGroup": {"resources": [{"autoscalingGroups": [{"name": "eks-gpu-0a1b2c"}]}]},
     "aws:ec2/launchTemplate:LaunchTemplate": {"latestVersion": 1},
     "aws:iam/role:Role": {"arn": "arn:aws:iam::123456789012:role/made"},
+    "aws:eks/cluster:Cluster": {
+        "arn": "arn:aws:eks:eu-central-1:123456789012:cluster/made",
+        "endpoint": "https://0A1B2C.gr7.eu-central-1.eks.amazonaws.com",
+        "certificateAuthority": {"data": "Q0VSVA=="},
+    },
+    "kubernetes:core/v1:Service": {
+        "status": {"loadBalancer": {"ingress": [{"hostname": "made-0a1b2c.elb.eu-central-1.amazonaws.com"}]}}
+    },
 }
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.aws.conftest import OWN_CLUSTER
+
 from .conftest import DIGEST, ROOT, Program, make_checkout, run_stack
 
 PAGE = (ROOT / "docs" / "what-runs-in-the-cluster.md").read_text()
@@ -65,7 +67,7 @@ def listed(page: str) -> set[tuple[str, str]]:
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> list[Program]:
     folder = make_checkout(tmp_path_factory.mktemp("checkout"))
-    stacks = (("dev", {}), ("staging", EVERYTHING), ("prod", {}))
+    stacks = (("dev", {}), ("staging", EVERYTHING), ("prod", {}), ("prod", OWN_CLUSTER))
     return [run_stack(folder, stack, changes) for stack, changes in stacks]
 
 

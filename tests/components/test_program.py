@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from components.settings import DEFAULT_GATEWAY_ADDRESS
+from components.place_settings import DEFAULT_GATEWAY_ADDRESS
 
 from .conftest import DIGEST, RunProgram
 

@@ -42,6 +42,7 @@ def step(op: str, type_: str, name: str, **state: Any) -> dict[str, Any]:
 
 NODES = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+ISTIO = "kubernetes:helm.sh/v3:Release"
 BUCKET = "aws:s3/bucket:Bucket"
 NO_RELEASE = {"release": "same", "guard": "same"}
 
@@ -59,11 +60,11 @@ def test_the_steps_of_a_real_preview_are_read() -> None:
 
 
 @pytest.mark.parametrize("op", ["update", "replace", "delete"])
-@pytest.mark.parametrize("type_", [NODES, TEMPLATE])
+@pytest.mark.parametrize("type_", [NODES, TEMPLATE, "aws:eks/addon:Addon", ISTIO])
 def test_nodes_and_a_release_are_not_changed_together(op: str, type_: str) -> None:
     changed = step(op, type_, "hibari-gpu", retainOnDelete=True)
     (sentence,) = refusals(read_preview(document(changed)))
-    assert sentence.startswith("The node group changes together with a release: ")
+    assert sentence.startswith("Nodes or cluster change together with a release: ")
     assert f"hibari-gpu ({op})" in sentence
     assert refusals(read_preview(document(changed, ops=NO_RELEASE))) == []
 

@@ -109,7 +109,7 @@ def test_without_a_release_the_changes_are_told() -> None:
 
 def test_a_refusal_stands_first() -> None:
     text = told(document(step("update", NODES, "hibari-gpu")))
-    assert text.splitlines()[2].startswith("> **Refused.** The node group changes together with a release")
+    assert text.splitlines()[2].startswith("> **Refused.** Nodes or cluster change together with a release")
 
 
 def test_a_stack_that_promotes_builds_nothing() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from policy.declared import Declared, Timeouts
 from policy.rules import RULES, STACK_RULES, configured
+from tests.aws.conftest import OWN_CLUSTER
 from tests.components.conftest import Registered, make_checkout, run_stack
 
 EVERYTHING = {
@@ -28,6 +29,7 @@ STACKS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("staging", EVERYTHING),
     ("prod", {}),
     ("prod", {"tts:gitops": {"repository": "https://github.com/example/deploy", "path": "prod"}}),
+    ("prod", OWN_CLUSTER),
 )
 
 

@@ -16,8 +16,10 @@ from policy.declared import UNKNOWN, Declared, Timeouts
 from policy.rules import RULES, STACK_RULES
 
 from .conftest import STACKS, Rendered, changed, kind, violations
+from .test_clusters import OF_A_CLUSTER
 
 ROOT = Path(__file__).resolve().parents[2]
+STACK_IDS = ["dev", "staging", "everything", "prod", "gitops", "its-own-cluster"]
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -149,7 +151,7 @@ REFUSED: tuple[tuple[str, str, Edit, str], ...] = (
 )
 
 
-@pytest.mark.parametrize(("stack", "changes"), STACKS, ids=["dev", "staging", "everything", "prod", "gitops"])
+@pytest.mark.parametrize(("stack", "changes"), STACKS, ids=STACK_IDS)
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 def test_every_stack_keeps_every_rule(
     rendered: Rendered, stack: str, changes: Mapping[str, Any], preview: bool
@@ -315,6 +317,7 @@ def test_what_is_not_known_yet_is_judged_by_the_update(rendered: Rendered) -> No
 
 def test_every_rule_is_refused_somewhere_here() -> None:
     elsewhere = {"replica-and-gpu-caps", "no-public-bucket", "buckets-are-blocked", "data-is-protected"}
+    elsewhere |= {rule for _, _, rule, _ in OF_A_CLUSTER}
     names = {rule.name for rule in RULES} | {rule.name for rule in STACK_RULES}
     assert {rule for rule, *_ in REFUSED} | elsewhere == names
 

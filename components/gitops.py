@@ -18,6 +18,8 @@ from components.settings import Settings
 
 WAVE = "argocd.argoproj.io/sync-wave"
 NAMESPACE_WAVE, GROUND_WAVE, GUARD_WAVE, SERVERS_WAVE, RELEASE_WAVE, SETTLED_WAVE = -5, -4, -3, -2, 0, 1
+SCALING_WAVE = 2
+"""Apart: Argo CD calls an autoscaler degraded until its metric has come."""
 
 _ARGO = "argoproj.io/v1alpha1"
 _ISTIO_GROUP = "networking.istio.io"
@@ -30,7 +32,8 @@ _BY_KIND = {
     **dict.fromkeys(("Deployment", "DaemonSet", "PodDisruptionBudget"), SERVERS_WAVE),
     **dict.fromkeys(("PodMonitor", "ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"), SERVERS_WAVE),
     "Job": RELEASE_WAVE,
-    **dict.fromkeys(("HorizontalPodAutoscaler", "VirtualService"), SETTLED_WAVE),
+    "VirtualService": SETTLED_WAVE,
+    "HorizontalPodAutoscaler": SCALING_WAVE,
 }
 
 

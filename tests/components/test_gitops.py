@@ -62,7 +62,8 @@ def test_each_wave_has_what_the_next_one_waits_for(run_program: RunProgram) -> N
         -2: {"ConfigMap", "DaemonSet", "Deployment", "PodDisruptionBudget", "Service"}
         | {"ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig"},
         0: {"Job"},
-        1: {"ConfigMap", "HorizontalPodAutoscaler", "NetworkPolicy", "PrometheusRule", "VirtualService"},
+        1: {"ConfigMap", "NetworkPolicy", "PrometheusRule", "VirtualService"},
+        2: {"HorizontalPodAutoscaler"},
     }
 
 

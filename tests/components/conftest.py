@@ -207,7 +207,8 @@ class Program(mocks.MockMonitor):
         return [each.title for each in self.registered]
 
     def before(self, resource: Registered) -> set[str]:
-        """The titles of everything that must exist before `resource`, near and far; its provider, too."""
+        """The titles of everything that must exist before `resource`, near and far, and before the provider
+        that makes it."""
         by_urn = {each.urn: each for each in self.registered}
         seen: set[str] = set()
         todo = list(resource.needed)
@@ -216,7 +217,7 @@ class Program(mocks.MockMonitor):
             if urn not in seen and urn in by_urn:
                 seen.add(urn)
                 todo.extend(by_urn[urn].needed)
-        return {by_urn[urn].title for urn in seen}
+        return {by_urn[urn].title for urn in seen if not by_urn[urn].type.startswith("pulumi:providers:")}
 
 
 class _Engine(mocks.MockEngine):

@@ -13,11 +13,13 @@ UV_PIP := $(VENV)/bin/uv pip install --quiet --python $(RUN) --require-hashes
 # pulumi-aws is large: it is installed for stacks that declare something there.
 NEEDS := $(VENV)/$(if $(shell grep -lsE '^ *tts:(nodeGroup|aws):' Pulumi.$(STACK).yaml),.program,.local)
 PACK := policy/.venv
+# torch and its libraries take 5 GB: they are installed for the tests of the engines alone.
+TORCH := serving/engines/voxcpm/.venv
 LOCKS := requirements policy/requirements local/requirements release/requirements serving/engines/hibari/requirements \
-         serving/engines/hibari/build-requirements tests/requirements
+         serving/engines/hibari/build-requirements serving/engines/voxcpm/requirements tests/requirements tests/engines/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up release upload register api-key export-records reference preview render status logs down test test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean
+.PHONY: help demo up release upload register api-key export-records reference preview render status logs down test test-engines test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean
 
 help:  ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +71,9 @@ test: $(VENV)/.tests $(PACK)/.pack  ## All checks that need no cluster: format, 
 	@$(VENV)/bin/lint-imports --no-logo | tail -n 1
 	@$(RUN) -m pytest -m "not cluster and not matrix and not soak" --numprocesses 2 --dist loadfile $(PYTEST)
 
+test-engines: $(TORCH)/.engines  ## The tests of the engines on torch, in an environment of their own (5 GB; then 3 minutes on 2 cores)
+	@TQDM_DISABLE=1 $(TORCH)/bin/python -m pytest tests/engines $(PYTEST)
+
 test-cluster: $(VENV)/.tests  ## The tests on a real Kubernetes with Istio, named by KUBECONFIG and TTS_*
 	@if [ -z "$(KUBECONFIG)" ]; then echo "The cluster tests were not run: KUBECONFIG names no cluster."; \
 	else $(RUN) -m pytest -m "cluster and not matrix" $(PYTEST); fi
@@ -103,12 +108,13 @@ reference: $(VENV)/.tests  ## Write docs/reference anew from Pulumi.yaml and the
 	@$(RUN) docs/reference/generate.py
 
 lock: $(VENV)/.local  ## Write the requirements.txt files anew from their .in files, with every hash
-	@for name in $(LOCKS); do echo $$name.txt; $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	  --generate-hashes --no-header --no-annotate $$name.in --output-file $$name.txt || exit 1; done
+	@for name in $(LOCKS); do echo $$name.txt; excludes=$$(dirname $$name)/excludes.txt; test -e $$excludes || excludes=; \
+	  $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  $${excludes:+--excludes $$excludes} $$name.in --output-file $$name.txt || exit 1; done
 
 clean: ## Remove the environment and, after `make down`, the embedded platform's folder
 	@if [ -e .tts/node/daemon.json ]; then echo "Run 'make down' first: the embedded platform still runs." >&2; exit 1; fi
-	@rm -rf $(VENV) $(PACK) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(PACK) $(TORCH) .tts .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 # uv comes first and by pip, at the version that local/requirements.in pins; it installs all else, checked by hash.
 $(VENV)/.uv: local/requirements.in
@@ -133,4 +139,11 @@ $(VENV)/.tests: $(VENV)/.local tests/requirements.txt
 $(PACK)/.pack: $(VENV)/.local policy/requirements.txt
 	@$(PYTHON) -m venv $(PACK)
 	@$(VENV)/bin/uv pip install --quiet --python $(PACK)/bin/python --require-hashes -r policy/requirements.txt
+	@touch $@
+
+$(TORCH)/.engines: $(VENV)/.local serving/engines/voxcpm/requirements.txt tests/engines/requirements.txt
+	@echo "Setting up the environment of the engines on torch in $(TORCH)"
+	@$(PYTHON) -m venv $(TORCH)
+	@$(VENV)/bin/uv pip install --quiet --python $(TORCH)/bin/python --no-deps --require-hashes -r serving/engines/voxcpm/requirements.txt
+	@$(VENV)/bin/uv pip install --quiet --python $(TORCH)/bin/python --require-hashes -r tests/engines/requirements.txt
 	@touch $@

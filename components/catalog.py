@@ -15,7 +15,7 @@ from components.quantity import memory_bytes
 from components.reader import Reader
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_ENGINE = re.compile(r"[a-z][a-z0-9_]*")
 _SOURCES = (
     re.compile(r"pypi:[A-Za-z0-9._-]+==[^#\s]+#[^#\s]+"),
     re.compile(r"derived:[^#\s]+\.py#\S+"),
@@ -50,6 +50,8 @@ class ModelVersion:
     artifacts: tuple[Artifact, ...]
     load_budget_seconds: int
     load_memory: str
+    settings: dict[str, Any]
+    """What the entry says to its engine, which knows what it means; empty where it says nothing."""
     gate: Gate
     server: str
     document: dict[str, Any]
@@ -132,13 +134,14 @@ def _read_entry(document: dict[str, Any], shown: str, *, model: str, version: st
     entry = ModelVersion(
         model=reader.text("model", check=_same_as(model, "folder")),
         version=reader.text("version", check=lambda v: version_mistake(v) or _same_as(version, "file")(v)),
-        engine=reader.text("engine", check=_label),
+        engine=reader.text("engine", check=_engine),
         license=reader.text("license"),
         description=reader.text("description"),
         sample_rate=reader.whole("sampleRate", low=8000, high=192000) if speaks else 0,
         languages=reader.texts("languages") if speaks else (),
         artifacts=_read_artifacts(reader),
         **_read_load(reader),
+        settings=reader.document("settings", optional=True),
         gate=read_gate(reader) if speaks else read_exchange_gate(reader),
         server=reader.text("server", default="", check=_relative),
         document=document,
@@ -183,8 +186,10 @@ def _same_as(expected: str, what: str) -> Any:
     return check
 
 
-def _label(value: str) -> str | None:
-    return None if _LABEL.fullmatch(value) else "but it may hold only a-z, 0-9 and - between them."
+def _engine(value: str) -> str | None:
+    if _ENGINE.fullmatch(value):
+        return None
+    return "which no folder in serving/engines is called: it may hold only a-z, 0-9 and _."
 
 
 def _relative(value: str) -> str | None:

@@ -56,6 +56,8 @@ def inference_config(settings: Settings, entry: ModelVersion, revision: str) -> 
         config["longestAnswerSeconds"] = settings.longest_answer_seconds
     if settings.callers.log_texts:
         config["logTexts"] = True
+    if entry.settings:
+        config["settings"] = entry.settings
     if settings.callers.admission:
         config["admission"] = dict(settings.callers.admission)
     return config

@@ -109,9 +109,9 @@ class Reader:
                 self.refuse(f"{key}.{name}", f"is {_shown(content)}: write a text that is not empty.")
         return {str(name): str(content) for name, content in value.items()}
 
-    def document(self, key: str) -> dict[str, Any]:
+    def document(self, key: str, *, optional: bool = False) -> dict[str, Any]:
         """The mapping at `key` as it is."""
-        return dict(self._mapping(key, None))
+        return dict(self._mapping(key, {} if optional else None))
 
     def section(self, key: str, *, optional: bool) -> "Reader":
         """The mapping at `key` as a reader of its own; call its `finish` when all its keys have been read."""

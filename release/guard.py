@@ -119,6 +119,7 @@ class Guard:
         self._renewed = self._begin
         self._reachable = False
         self._settled = False
+        self._sent = 0
         self._told = -1e9
         self._kept: dict[str, Any] = {}
         self.tally = Tally(speaks=plan.target.gate.exchange is None)
@@ -245,15 +246,20 @@ class Guard:
             self._keep(done=True)
             self._clock.sleep(seconds)
             return
-        pause = 1 / (PROBES_PER_SECOND if self._seen_mine else WAITING_PROBES_PER_SECOND)
         text = min(self._plan.target.gate.texts, key=len)
-        number = 0
         while self._clock.now() < end:
-            self._prober.send(Probe(text=text if number % SPEECH_EVERY else None))
-            number += 1
-            self._clock.sleep(pause)
+            speaks = self._seen_mine and self._sent % SPEECH_EVERY
+            self._prober.send(Probe(text=text if speaks else None))
+            self._sent += 1
+            self._clock.sleep(1 / self._per_second)
             self._collect()
         self._keep(done=False)
+
+    @property
+    def _per_second(self) -> float:
+        """Of requests; no more than the stack lets a release send, whose model may be slow."""
+        wanted = PROBES_PER_SECOND if self._seen_mine else WAITING_PROBES_PER_SECOND
+        return min(wanted, self._plan.rollout.probes_per_second)
 
     def _collect(self) -> None:
         """Counts from the first answer on: before it there may be no route."""

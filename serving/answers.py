@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from serving.errors import RequestError, UnspeakableError
+from serving.errors import ExhaustedError, RequestError, UnspeakableError
 
 _log = logging.getLogger("serving.answers")
 
@@ -63,6 +63,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(UnspeakableError)
     async def unspeakable(_: Request, error: UnspeakableError) -> Response:
         return error_response(400, str(error), param=error.param, code="unspeakable_input")
+
+    @app.exception_handler(ExhaustedError)
+    async def exhausted(_: Request, error: ExhaustedError) -> Response:
+        return error_response(503, str(error), code="out_of_memory", headers={"retry-after": "1"})
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

@@ -21,7 +21,8 @@ class InferenceConfig:
     """What a revision serves; `sample_rate` in hertz, `slots` syntheses at the same time. The server is not
     ready before `load_delay` seconds: so a slow model is rehearsed. An answer that is not taken within
     `longest_answer` seconds is cut. `log_texts`: whether the log may hold what is spoken.
-    `lexicon` says of words how they are spoken, in the alphabet of the engine."""
+    `lexicon` says of words how they are spoken, in the alphabet of the engine. `settings` are the catalog
+    entry's words to its engine, which knows what they mean."""
 
     model: str
     version: str
@@ -37,6 +38,7 @@ class InferenceConfig:
     load_delay: float = 0.0
     log_texts: bool = False
     lexicon: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,7 @@ def parse_inference(fields: Mapping[str, Any]) -> InferenceConfig:
         load_delay=delay,
         log_texts=bool(fields.get("logTexts", False)),
         lexicon={str(word): str(spoken) for word, spoken in fields.get("lexicon", {}).items()},
+        settings=dict(fields.get("settings", {})),
     )
 
 

@@ -47,6 +47,10 @@ class UnspeakableError(ServingError):
         self.param = param
 
 
+class ExhaustedError(ServingError):
+    """The engine has no memory left for this request, and has freed what it could for the next one."""
+
+
 class RequestError(ServingError):
     """A request that is answered with an error, in the shape of OpenAI's API."""
 

@@ -71,7 +71,10 @@ def _read_derived(source: str, rest: str, target: Path, base: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         read = Path(folder, "original")
         read_source(original, read, base)
-        _run(source, [sys.executable, str(_below(_SERVING, script, source)), str(read), str(target)])
+        script_file = str(_below(_SERVING, script, source))
+        # A script may use what the server uses.
+        path = {"PYTHONPATH": str(_SERVING.parent)}
+        _run(source, [sys.executable, script_file, str(read), str(target)], **path)
 
 
 def _read_object(source: str, target: Path) -> None:
@@ -98,8 +101,8 @@ def _read_object(source: str, target: Path) -> None:
                 time.sleep(pause)
 
 
-def _run(source: str, command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def _run(source: str, command: list[str], **environ: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environ})
     if done.returncode != 0:
         last = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise ArtifactError(f"The source {source} failed with exit code {done.returncode}: {last}")

@@ -30,7 +30,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
         | {events.MEDIA_TYPE: {}},
     },
     429: {**ERRORS["default"], "description": "Too many requests: come back later.", "headers": _RETRY},
-    503: {**ERRORS["default"], "description": "The model is still loading.", "headers": _RETRY},
+    503: {
+        **ERRORS["default"],
+        "description": "The model is still loading, or has no memory left.",
+        "headers": _RETRY,
+    },
     **ERRORS,
 }
 

@@ -40,7 +40,7 @@ def tell_success(
     if version:
         report.say(f"{config.get('model', target.stack)} {version} is live{f' at {url}' if url else ''}.")
     if url:
-        speech = '{"model": "tts", "input": "Good morning.", "voice": "heart", "response_format": "wav"}'
+        speech = '{"model": "tts", "input": "Good morning.", "response_format": "wav"}'
         report.say(
             f"Try: curl -s {url}/v1/audio/speech -H 'Content-Type: application/json' -d '{speech}' -o out.wav"
         )

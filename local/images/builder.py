@@ -15,7 +15,7 @@ from typing import Any
 
 from local.images import tree
 from local.images.context import Ignore
-from local.images.environment import Environment, Environments
+from local.images.environment import NO_DEPENDENCIES, Environment, Environments
 from local.images.errors import DockerfileError, ImageError
 from local.images.plan import Plan, taken
 from local.images.process import run
@@ -91,7 +91,8 @@ class Builder:
             case Copy():
                 self._copy(step, rootfs, link=link)
             case Install():
-                return tuple(_requirement_text(step.line, rootfs, file) for file in step.files)
+                head = "" if step.dependencies else NO_DEPENDENCIES
+                return tuple(head + _requirement_text(step.line, rootfs, file) for file in step.files)
             case Run():
                 self._run(step, rootfs, self._environments.ensure(requirements, log=self._log))
         return ()

@@ -22,6 +22,9 @@ from local.images.errors import ImageError
 from local.images.process import run
 
 PYTHON_VERSION = platform.python_version()
+NO_DEPENDENCIES = "# --no-deps: nothing is installed beside what stands here.\n"
+"""How the text of a requirement file begins that is installed so."""
+
 _RECORD = "requirements.json"
 
 
@@ -85,7 +88,9 @@ class Environments:
         for number, text in enumerate(requirements):
             file = folder / f"requirements-{number}.txt"
             file.write_text(text, encoding="utf-8")
-            _uv([*install, "--require-hashes", "--compile-bytecode", "-r", str(file)], folder, log)
+            options = ["--require-hashes", "--compile-bytecode"]
+            options += ["--no-deps"] if text.startswith(NO_DEPENDENCIES) else []
+            _uv([*install, *options, "-r", str(file)], folder, log)
         if requirements and (wheels := _bundled_wheels()):
             # A build step may use pip, as in the python image; it is the one that came with this Python.
             _uv([*install, "--no-index", "--find-links", str(wheels), "pip"], folder, log)

@@ -32,6 +32,7 @@ _PYTHON = re.compile(
 _PIP_FLAGS = frozenset(
     ["--require-hashes", "--no-cache-dir", "--no-compile", "--no-input", "--disable-pip-version-check"]
 )
+_NO_DEPS = "--no-deps"
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,8 @@ class _Planner:
         if words[0] in {"python", "python3"} and words[1:4] == ("-m", "pip", "install"):
             words = words[2:]
         if words[0] == "pip":
-            stage.steps.append(
-                Install(instruction.line, _requirement_files(instruction, words, stage.workdir))
-            )
+            files = _requirement_files(instruction, words, stage.workdir)
+            stage.steps.append(Install(instruction.line, files, dependencies=_NO_DEPS not in words))
         elif words[0] in {"python", "python3"}:
             stage.steps.append(Run(instruction.line, words[1:], stage.workdir, stage.variables))
         else:
@@ -273,7 +273,7 @@ def _requirement_files(instruction: Instruction, words: tuple[str, ...], workdir
             files.append(_absolute(workdir, rest.pop(0)))
         elif word.startswith("--requirement="):
             files.append(_absolute(workdir, word.partition("=")[2]))
-        elif word not in _PIP_FLAGS:
+        elif word not in _PIP_FLAGS and word != _NO_DEPS:
             raise DockerfileError(
                 instruction.line,
                 f"pip install {word!r} is not carried out; install from a file with hashes (-r FILE).",

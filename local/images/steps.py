@@ -20,10 +20,12 @@ class Copy:
 
 @dataclass(frozen=True)
 class Install:
-    """RUN pip install: the requirement files, as absolute paths of the image."""
+    """RUN pip install: the requirement files, as absolute paths of the image; without `dependencies` they
+    name all that is installed."""
 
     line: int
     files: tuple[str, ...]
+    dependencies: bool = True
 
 
 @dataclass(frozen=True)

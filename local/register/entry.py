@@ -17,7 +17,10 @@ from local.register.files import DESCRIPTION, ModelFile
 
 Entry = dict[str, Any]
 LEAST_BUDGET_SECONDS, MOST_BUDGET_SECONDS = 60, 3600
-SAID = ("engine", "license", "description", "sampleRate", "languages", "checks", "limits", "gate", "load")
+SAID = (
+    *("engine", "license", "description", "sampleRate", "languages"),
+    *("settings", "checks", "limits", "gate", "load"),
+)
 """What a training output may say in place of what the version before says."""
 DRAFT_PACE = 10.0
 """Characters a second, until it is measured."""
@@ -86,7 +89,7 @@ def draft(
         entry[key] = known[key]
     entry["artifacts"] = [dict(each) for each in artifacts]
     entry["load"] = {"budgetSeconds": MOST_BUDGET_SECONDS, "memory": load.get("memory") or _DRAFT_MEMORY}
-    entry |= {"checks": known["checks"], "baseline": {"charactersPerSecond": DRAFT_PACE}}
+    entry |= {"settings": known["settings"], "checks": known["checks"], "baseline": {"charactersPerSecond": DRAFT_PACE}}
     entry |= {"limits": known["limits"], "gate": known["gate"]}
     return {key: value for key, value in entry.items() if value is not None}
 

@@ -34,6 +34,7 @@ def test_an_entry_is_read(tmp_path: Path) -> None:
     assert version.load_budget_seconds == 60
     assert version.gate.rms_dbfs_min == -35
     assert version.size == 7936868
+    assert version.settings == {}
 
 
 def test_limits_left_out_have_defaults(tmp_path: Path) -> None:
@@ -67,6 +68,8 @@ def test_versions_are_ordered_by_precedence_and_examples_ignored(tmp_path: Path)
     [
         ({"model": "other"}, "model", "the folder says hibari"),
         ({"engine": "../serving"}, "engine", "a-z"),
+        ({"engine": "glm-tts"}, "engine", "no folder in serving/engines is called"),
+        ({"settings": [1]}, "settings", "not a mapping"),
         ({"engine": None}, "engine", "is missing"),
         ({"license": ""}, "license", "is empty"),
         ({"sampleRate": 4000}, "sampleRate", "from 8000 to 192000"),
@@ -142,6 +145,12 @@ def test_a_missing_entry_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("model", "version"), REAL)
 def test_the_projects_own_entries_are_valid(model: str, version: str) -> None:
     assert Catalog(ROOT / "models").load(model, version).artifacts
+
+
+@pytest.mark.parametrize(("model", "version"), REAL)
+def test_the_engine_of_an_entry_is_here(model: str, version: str) -> None:
+    folder = ROOT / "serving/engines" / Catalog(ROOT / "models").load(model, version).engine
+    assert {path.name for path in folder.iterdir()} >= {"Dockerfile", "engine.py", "requirements.txt"}
 
 
 def test_the_dev_stacks_model_is_in_the_catalog() -> None:

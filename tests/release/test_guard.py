@@ -1,5 +1,7 @@
 """The guard: what it does when the Job is gone, and when it ends."""
 
+from dataclasses import replace
+
 import pytest
 
 from release import route
@@ -135,6 +137,21 @@ def test_it_counts_while_the_old_revision_goes_and_says_the_number():
     assert 60 < traffic["sent"] == guarded.guard.tally.sent
     assert traffic["sentence"].startswith(f"dropped 0 of {traffic['sent']} (at most ")
     assert traffic["sentence"] in guarded.story
+
+
+@pytest.mark.parametrize(("allowed", "sent"), [(12, 4), (2, 2), (0.5, 0.5)])
+def test_it_sends_no_more_than_the_stack_lets_a_release_send(allowed, sent):
+    """A model that speaks one text at a time is not kept busy by its guard; every second one is speech."""
+    world = GOOD.world()
+    assert run_job(world, GOOD.plan).code == RELEASED
+    rollout = replace(GOOD.plan.rollout, probes_per_second=allowed)
+    guarded = Guarded(world, replace(GOOD.plan, rollout=rollout))
+    asked: list[bool] = []
+    send = guarded.guard._prober.send
+    guarded.guard._prober.send = lambda probe: (asked.append(probe.text is not None), send(probe))
+    guarded.run(40)
+    assert abs(len(asked) - 40 * sent) <= 3 * sent + 1
+    assert abs(2 * sum(asked) - len(asked)) <= 2
 
 
 def test_answers_that_are_not_whole_are_counted_with_their_reasons():

@@ -23,6 +23,15 @@ def test_defaults(tmp_path: Path) -> None:
     assert (config.bind, config.port, config.model_dir) == ("0.0.0.0", 8080, Path("/model"))
     assert config.inference.version == "1.1.0"
     assert config.inference.artifacts[0].size == 32298286
+    assert config.inference.settings == {}
+
+
+def test_the_engine_is_told_what_the_entry_says(tmp_path: Path) -> None:
+    said = {"device": "cpu", "steps": 6}
+    assert (
+        read_config(environ(tmp_path, json.dumps(inference("1.1.0", settings=said)))).inference.settings
+        == said
+    )
 
 
 @pytest.mark.parametrize("port", ["0", "70000", "http", "-1"])

@@ -54,22 +54,33 @@ def workshop(new_workshop: Callable[[str], Workshop]) -> Workshop:
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The line of a requirement file that installs the package `tiny`, whose `VALUE` is 7."""
+    return _wheel("tiny", tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def needy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The line of a requirement file that installs `needy`, which asks for a package that is nowhere."""
+    return _wheel("needy", tmp_path, monkeypatch, "Requires-Dist: nowhere\n")
+
+
+def _wheel(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, metadata: str = "") -> str:
     wheels = tmp_path / "wheels"
-    wheels.mkdir()
-    wheel = wheels / "tiny-1.0-py3-none-any.whl"
+    wheels.mkdir(exist_ok=True)
+    wheel = wheels / f"{package}-1.0-py3-none-any.whl"
+    about = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n{metadata}"
     files = {
-        "tiny.py": "VALUE = 7\n",
-        "tiny-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
-        "tiny-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{package}.py": "VALUE = 7\n",
+        f"{package}-1.0.dist-info/METADATA": about,
+        f"{package}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{name},sha256={_digest(text)},{len(text)}\n" for name, text in files.items())
     with zipfile.ZipFile(wheel, "w") as archive:
-        for name, text in {**files, "tiny-1.0.dist-info/RECORD": record}.items():
+        for name, text in {**files, f"{package}-1.0.dist-info/RECORD": record}.items():
             archive.writestr(name, text)
     monkeypatch.setenv("UV_NO_INDEX", "1")
     monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
-    return f"tiny==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
+    return f"{package}==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
 def _digest(text: str) -> str:

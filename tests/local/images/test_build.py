@@ -209,6 +209,16 @@ def test_requirements_make_one_environment_that_equal_images_share(workshop, tin
     assert more.digest != image.digest
 
 
+def test_requirements_may_be_all_that_is_installed(workshop, needy):
+    """As with pip itself: what a package asks for must stand in the file, unless it is told otherwise."""
+    workshop.write({"requirements.txt": needy})
+    copy = BASE + "COPY requirements.txt /r.txt\n"
+    alone = workshop.build(copy + 'RUN ["pip", "install", "--no-deps", "--require-hashes", "-r", "/r.txt"]\n')
+    assert subprocess.run([alone.config.python, "-c", "import needy"], check=False).returncode == 0
+    with pytest.raises(ImageError, match=r"(?is)could not be installed.*nowhere"):
+        workshop.build(copy + 'RUN ["pip", "install", "--require-hashes", "-r", "/r.txt"]\n')
+
+
 def test_a_build_step_may_use_pip(workshop, tiny):
     workshop.write({"requirements.txt": tiny})
     workshop.build(

@@ -1,0 +1,1 @@
+"""What engines on torch share. Nothing here is imported where there is no torch."""

@@ -69,7 +69,8 @@ def copied_sources(dockerfile: str) -> tuple[str, ...]:
             continue
         flags, words = _copy_words(rest.strip())
         if not any(flag.startswith("--from=") for flag in flags):
-            sources.extend(words[:-1])
+            # What is fetched from elsewhere is named in the Dockerfile itself, by its commit or its checksum.
+            sources.extend(word for word in words[:-1] if "://" not in word)
     return tuple(sources)
 
 

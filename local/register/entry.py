@@ -89,7 +89,11 @@ def draft(
         entry[key] = known[key]
     entry["artifacts"] = [dict(each) for each in artifacts]
     entry["load"] = {"budgetSeconds": MOST_BUDGET_SECONDS, "memory": load.get("memory") or _DRAFT_MEMORY}
-    entry |= {"settings": known["settings"], "checks": known["checks"], "baseline": {"charactersPerSecond": DRAFT_PACE}}
+    entry |= {
+        "settings": known["settings"],
+        "checks": known["checks"],
+        "baseline": {"charactersPerSecond": DRAFT_PACE},
+    }
     entry |= {"limits": known["limits"], "gate": known["gate"]}
     return {key: value for key, value in entry.items() if value is not None}
 

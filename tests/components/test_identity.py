@@ -10,10 +10,10 @@ from components.catalog import Catalog
 from components.errors import SourceError
 from components.identity import content_hash, copied_sources, image_inputs_hash
 from components.plan import release_plan
-from components.revision import Revisions, identify
+from components.revision import Revisions, identify, server_dockerfile
 from components.settings import parse_settings
 
-from .conftest import DIGEST, DOCKERFILE, NOW, as_text, entry, write_entry
+from .conftest import DIGEST, DOCKERFILE, NOW, ROOT, as_text, entry, write_entry
 
 LEAST = {"tts:model": "hibari", "tts:modelVersion": "1.0.0", "tts:registry": "registry.example.com"}
 Identify = Callable[..., Revisions]
@@ -144,6 +144,16 @@ def test_copies_from_other_stages_are_not_read() -> None:
         "serving/*.py",
         "serving/page",
     )
+
+
+def test_what_is_fetched_by_its_commit_is_no_file_of_the_checkout() -> None:
+    fetched = "ADD https://example.com/code.git#c5dc7ae /code\nADD --checksum=sha256:0 https://a.b/c.tar /c\n"
+    assert copied_sources(f"FROM scratch\n{fetched}COPY a.txt /a\n") == ("a.txt",)
+
+
+@pytest.mark.parametrize("engine", [path.parent.name for path in ROOT.glob("serving/engines/*/Dockerfile")])
+def test_the_image_of_every_engine_is_made_of_what_is_here(engine: str) -> None:
+    assert len(image_inputs_hash(ROOT, server_dockerfile(engine), {})) == 6
 
 
 def test_a_copy_of_nothing_is_refused(checkout: Path) -> None:

@@ -105,7 +105,7 @@ def test_out_of_memory_is_said_and_the_next_text_is_spoken(
     assert len([next(chunks) for _ in range(after)]) == after
     with pytest.raises(ExhaustedError, match="no memory left for this request"):
         next(chunks)
-    assert not engine._prompts._values, "what can be made again is given up"
+    assert not engine._voices._kept._values, "what can be made again is given up"
     assert np.array_equal(speak(reference=recording()), whole)
 
 

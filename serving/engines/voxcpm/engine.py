@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -15,23 +14,21 @@ from pydantic import Field
 
 from serving.config import InferenceConfig
 from serving.engines.base import Capabilities, Cloning, Reference, Samples, Utterance
-from serving.engines.kept import Kept
 from serving.engines.model_voices import read_voices
 from serving.engines.on_torch.device import choose
 from serving.engines.on_torch.guard import guarded
 from serving.engines.on_torch.one_thread import OneThread
 from serving.engines.on_torch.settings import TorchSettings, read_settings
+from serving.engines.on_torch.voices import Voices
 from serving.engines.voxcpm.compiling import compile_if_faster
 from serving.engines.voxcpm.loading import load_model
 from serving.engines.voxcpm.prompts import Prompt, encode
 from serving.engines.voxcpm.texts import Budget, parts_of
-from serving.errors import UnspeakableError
 
 ANY_VOICE = "any"
 """The voice of no recording: the model makes one up, the same one for the same seed."""
 
-_KEPT_PROMPTS = 128  # some 400 KB each
-_SECONDS = (1.0, 50.0)  # of a recording
+_CLONING = Cloning(seconds=(1.0, 50.0))
 _WARM_UP_SENTENCE = "The harbour was quiet before the first ferry left, 今天早上的海港非常安静. "
 _STREAMED_PATCHES = 3  # the package decodes a patch together with those before it: so many in all
 
@@ -48,16 +45,14 @@ class VoxcpmSettings(TorchSettings):
 class VoxcpmEngine:
     """One model, one text at a time: its key-value caches hold the text that is being spoken."""
 
-    capabilities = Capabilities(languages=("zh", "en"), cloning=Cloning(seconds=_SECONDS), interleaved=False)
+    capabilities = Capabilities(languages=("zh", "en"), cloning=_CLONING, interleaved=False)
     speeds = (1.0, 1.0)
 
     def __init__(self, folder: Path, settings: VoxcpmSettings, voices: dict[str, Reference]) -> None:
         self._settings = settings
-        self._own = voices
         self._thread = OneThread("voxcpm")
-        self._speaking = threading.Lock()
-        self._prompts: Kept[Prompt] = Kept(_KEPT_PROMPTS)
         self._model = self._thread.run(lambda: load_model(folder, choose(settings)))
+        self._voices = Voices(voices, _CLONING, lambda reference: encode(self._model, reference))
         self._budget = Budget.of(self._model)
         self.sample_rate = int(self._model.sample_rate)
         self.voices = (*voices, ANY_VOICE)
@@ -87,13 +82,10 @@ class VoxcpmEngine:
 
     def synthesise(self, utterance: Utterance) -> Generator[Samples, None, None]:
         """See Engine.synthesise; a chunk is a patch of sound, 160 ms with VoxCPM 1.5."""
-        with self._speaking:  # until the last chunk, or until it is closed
-            yield from self._thread.iterate(
-                lambda: guarded(self._chunks(utterance), release=self._prompts.clear)
-            )
+        return self._thread.iterate(lambda: guarded(self._chunks(utterance), release=self._voices.forget))
 
     def _chunks(self, utterance: Utterance) -> Generator[Samples, None, None]:
-        prompt = self._prompt(utterance)
+        prompt = self._voices.prompt(utterance)
         torch.manual_seed(secrets.randbits(63) if utterance.seed is None else utterance.seed)
         for text in parts_of(utterance.text, self._model.text_tokenizer, self._budget, prompt):
             features: list[torch.Tensor] = []
@@ -121,25 +113,6 @@ class VoxcpmEngine:
                 yield np.clip(samples, -1.0, 1.0)
         finally:
             stream.close()
-
-    def _prompt(self, utterance: Utterance) -> Prompt | None:
-        reference = utterance.reference or self._own.get(utterance.voice)
-        if reference is None:
-            return None
-        low, high = _SECONDS
-        if not low <= reference.seconds <= high:
-            raise UnspeakableError(
-                f"The recording of the voice {utterance.voice!r} is {reference.seconds:.1f} s long, and this "
-                f"model takes from {low:g} to {high:g} s.",
-                param="voice",
-            )
-        if not reference.transcript:
-            raise UnspeakableError(
-                f"The voice {utterance.voice!r} has no transcript, which this model needs: give the words "
-                "that are spoken in its recording.",
-                param="voice",
-            )
-        return self._prompts.get(reference.digest, lambda: encode(self._model, reference))
 
 
 def _warm_up_text(characters: int) -> str:

@@ -1,0 +1,42 @@
+"""The Dockerfile of each engine takes along all that its server imports."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engines.conftest import ROOT
+
+
+def unpack(dockerfile: Path, folder: Path) -> None:
+    """Carries out the COPY lines from the checkout below `folder`."""
+    for line in dockerfile.read_text().splitlines():
+        if not line.startswith("COPY ") or "--from=" in line:
+            continue
+        *sources, target = [word for word in line.split()[1:] if not word.startswith("--")]
+        into = folder / target.strip("/")
+        into.mkdir(parents=True, exist_ok=True)
+        for file in (file for source in sources for file in ROOT.glob(source)):
+            if file.is_dir():
+                shutil.copytree(file, into, dirs_exist_ok=True)
+            else:
+                shutil.copy(file, into)
+
+
+@pytest.mark.parametrize("engine", ["voxcpm", "glm_tts"])
+def test_what_is_copied_is_enough(engine: str, tmp_path: Path) -> None:
+    unpack(ROOT / f"serving/engines/{engine}/Dockerfile", tmp_path)
+    app = tmp_path / "app"
+    program = (
+        f"import json, serving.server, serving.engines.{engine}.engine as engine\n"
+        "print(json.dumps([engine.__file__, serving.server.__file__]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=app, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(Path(file).is_relative_to(app) for file in json.loads(done.stdout.splitlines()[-1]))
+    assert (app / "serving/page/index.html").is_file()

@@ -16,7 +16,8 @@ PACK := policy/.venv
 # torch and its libraries take 5 GB: they are installed for the tests of the engines alone.
 TORCH := serving/engines/voxcpm/.venv
 LOCKS := requirements policy/requirements local/requirements release/requirements serving/engines/hibari/requirements \
-         serving/engines/hibari/build-requirements serving/engines/voxcpm/requirements tests/requirements tests/engines/requirements
+         serving/engines/hibari/build-requirements serving/engines/voxcpm/requirements serving/engines/glm_tts/requirements tests/requirements \
+         tests/engines/requirements
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up release upload register api-key export-records reference preview render status logs down test test-engines test-cluster test-matrix test-soak bench-release bench-cluster bench-serving policy format lint types lock clean

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, ValidationError
 from serving.answers import ERRORS
 from serving.config import InferenceConfig
 from serving.encoding import FORMATS
-from serving.engines.base import Engine
+from serving.engines.base import Alphabet, Engine
 from serving.errors import RequestError
 from serving.speech import MAX_CHARACTERS, names_of
 
@@ -22,6 +22,7 @@ class ModelCapabilities(BaseModel):
     cloning: bool
     emotion: bool
     phonemes: bool
+    alphabet: Annotated[Alphabet | None, Field(description="of pronunciations, where they can be given")]
     streaming: bool
 
 
@@ -112,6 +113,7 @@ def _model(config: InferenceConfig, engine: Engine) -> Model:
             cloning=can.cloning is not None,
             emotion=can.emotion,
             phonemes=can.phonemes is not None,
+            alphabet=can.phonemes,
             streaming=can.streaming,
         ),
         max_characters=MAX_CHARACTERS,

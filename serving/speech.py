@@ -107,8 +107,9 @@ class SpeechRequest(BaseModel):
     phonemes: Annotated[
         dict[str, str] | None,
         Field(
-            description="how words are spoken, in the International Phonetic Alphabet, such as "
-            '`{"nginx": "ˌɛndʒɪnˈɛks"}`: a word in small letters in any case, one with a capital as written'
+            description="how words are spoken, in the alphabet that the model names: the International "
+            'Phonetic Alphabet, such as `{"nginx": "ˌɛndʒɪnˈɛks"}` (a word in small letters in any case, one '
+            'with a capital as written), or pinyin, such as `{"重庆": "chong2 qing4"}`'
         ),
     ] = None
 

@@ -126,6 +126,7 @@ export class Compose {
     byId("voice-field").hidden = !ids.length && !served.recordings?.kept;
     [this.#speed.min, this.#speed.max] = served.speeds.map(String);
     byId("phonemes").hidden = !served.phonemes;
+    this.#phonemes.alphabet = served.alphabet;
     this.#text.value = exampleFor(this.#text.value, served.languages);
     this.translate();
   }

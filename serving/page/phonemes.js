@@ -2,7 +2,12 @@
 import { byId, icon, make } from "./dom.js";
 import { t } from "./language.js";
 
+/** A word and how it is spoken, in each alphabet. */
+const SAMPLES = { ipa: ["Pulumi", "pʊˈluːmi"], pinyin: ["重庆", "chong2 qing4"] };
+
 export class Phonemes {
+  /** @type {"ipa" | "pinyin"} */
+  alphabet = "ipa";
   #rows = byId("phoneme-rows", "ul");
 
   constructor() {
@@ -22,13 +27,15 @@ export class Phonemes {
   }
 
   translate() {
+    const [sample, sampleSounds] = SAMPLES[this.alphabet];
+    byId("phonemes-hint").textContent = t(`phonemes.hint.${this.alphabet}`);
     for (const [at, row] of [...this.#rows.children].entries()) {
       const [word, sounds] = row.querySelectorAll("input");
       const values = { number: at + 1 };
       word.setAttribute("aria-label", t("phonemes.word", values));
-      word.placeholder = t("phonemes.word.sample");
-      sounds.setAttribute("aria-label", t("phonemes.sounds", values));
-      sounds.placeholder = t("phonemes.sounds.sample");
+      word.placeholder = sample;
+      sounds.setAttribute("aria-label", t(`phonemes.sounds.${this.alphabet}`, values));
+      sounds.placeholder = sampleSounds;
       row.querySelector("button")?.setAttribute("aria-label", t("phonemes.remove", values));
     }
   }

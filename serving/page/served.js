@@ -28,6 +28,7 @@ import { MOST_CHARACTERS } from "./parts.js";
  * @property {[number, number]} speeds
  * @property {number} most characters of one request
  * @property {boolean} phonemes whether the pronunciation of words can be given
+ * @property {"ipa" | "pinyin"} alphabet in which it is given
  * @property {Voice[]} voices empty where the server does not say
  * @property {Recordings | null} recordings of which recordings the model takes a voice; null: of none
  * @property {Version[]} versions empty where the server does not say
@@ -45,6 +46,7 @@ export const LEAST = {
   speeds: [0.5, 2],
   most: MOST_CHARACTERS,
   phonemes: false,
+  alphabet: "ipa",
   voices: [],
   recordings: null,
   versions: [],
@@ -91,6 +93,7 @@ export function servedOf(about, models, voices, versions) {
     speeds: model.speeds ?? LEAST.speeds,
     most: model.max_characters ?? LEAST.most,
     phonemes: model.capabilities?.phonemes === true,
+    alphabet: model.capabilities?.alphabet === "pinyin" ? "pinyin" : "ipa",
     voices: listOf(voices).map(voiceOf),
     recordings: voices?.recordings ?? null,
     versions: listOf(versions),

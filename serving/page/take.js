@@ -8,7 +8,7 @@ import { Recording } from "./recording.js";
  * @property {string | null} voice null: the server's own
  * @property {number} speed
  * @property {number} seed
- * @property {Record<string, string>} phonemes a pronunciation for each word, in IPA
+ * @property {Record<string, string>} phonemes a pronunciation for each word, in the model's alphabet
  */
 
 /**

@@ -2,10 +2,11 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from serving.engines.base import Alphabet
 from serving.voices.voice import STATEMENT
 from tests.page.node import PAGE, run
 
@@ -74,7 +75,7 @@ def test_the_history_is_bounded() -> None:
 def test_what_is_not_said_is_taken_as_not_there() -> None:
     found = run("""
         const model = { id: "m", languages: ["en"], formats: ["wav", "pcm", "mp3", "flac"], speeds: [0.25, 4],
-                        capabilities: { phonemes: true }, max_characters: 300 };
+                        capabilities: { phonemes: true, alphabet: "pinyin" }, max_characters: 300 };
         const about = { model: "m", version: "1.0.0", sampleRate: 44100 };
         const own = { id: "voice_1", name: "Ada", own: true, seconds: 5.2, created: 7,
                       warnings: [{ code: "noisy" }] };
@@ -91,6 +92,7 @@ def test_what_is_not_said_is_taken_as_not_there() -> None:
     first, own = full["voices"]
     assert (first["id"], first["name"], first["isDefault"], first["own"]) == ("v", "v", True, False)
     assert (own["name"], own["own"], own["seconds"], own["warnings"]) == ("Ada", True, 5.2, ["noisy"])
+    assert (full["alphabet"], less["alphabet"], odd["alphabet"]) == ("pinyin", "ipa", "ipa")
     assert full["recordings"]["kept"] is True
     assert less["recordings"] is None
     assert (less["most"], less["speeds"], less["phonemes"], less["voices"]) == (4096, [0.5, 2], False, [])
@@ -176,7 +178,8 @@ def test_both_languages_say_the_same_and_nothing_is_missing_or_left_over() -> No
     spoken = html + "".join(text for name, text in modules.items() if name not in ("english", "chinese"))
     marked = set(re.findall(r'data-(?:text|label|placeholder)="([^"]+)"', html))
     assert marked <= set(english)
-    families = ("rating.", "version.")  # the rest of such a key is an outcome or a role
+    # The rest of such a key is an outcome, a role or an alphabet.
+    families = ("rating.", "version.", "phonemes.hint.", "phonemes.sounds.")
     plain = ("code", "more", "switch", "title")
     left = {key for key in english if f'"{key}"' not in spoken and not key.startswith(families)}
     assert left <= set(plain)
@@ -186,3 +189,7 @@ def test_both_languages_say_the_same_and_nothing_is_missing_or_left_over() -> No
         "failed",
     }
     assert {f"version.{role}" for role in ("stable", "canary", "warm")} <= set(english)
+    alphabets = get_args(Alphabet)
+    assert {key for key in english if key.startswith(("phonemes.hint.", "phonemes.sounds."))} == {
+        f"phonemes.{what}.{alphabet}" for what in ("hint", "sounds") for alphabet in alphabets
+    }

@@ -1,10 +1,13 @@
 """The Dockerfile takes along all that the server and the fetching of its model need."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.serving.conftest import ROOT
 
@@ -50,3 +53,26 @@ def test_the_server_does_not_need_onnx() -> None:
     locked = (ROOT / "serving/engines/hibari/requirements.txt").read_text()
     assert "\nonnxruntime==" in locked
     assert "\nonnx==" not in locked
+
+
+ENGINES = sorted(path.parent for path in ROOT.glob("serving/engines/*/Dockerfile"))
+
+
+def of_the_server(lines: list[str]) -> set[str]:
+    """The COPY lines that are no engine's own."""
+    return {
+        line
+        for line in lines
+        if line.startswith("COPY ") and not re.search(r"serving/engines/\w+/|--from", line)
+    }
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+def test_the_image_of_every_engine_holds_the_same_server(engine: Path) -> None:
+    first = of_the_server(DOCKERFILE.read_text().splitlines())
+    assert of_the_server((engine / "Dockerfile").read_text().splitlines()) == first
+    assert len(first) >= 5
+    needs = set((DOCKERFILE.with_name("requirements.in")).read_text().splitlines()[1:]) - {
+        "hibari-tts==0.2.1"
+    }
+    assert needs <= set((engine / "requirements.in").read_text().splitlines())

@@ -22,7 +22,13 @@ MODEL = {
     "languages": ["en"],
     "formats": list(FORMATS),
     "speeds": [0.5, 2.0],
-    "capabilities": {"cloning": False, "emotion": False, "phonemes": True, "streaming": True},
+    "capabilities": {
+        "cloning": False,
+        "emotion": False,
+        "phonemes": True,
+        "alphabet": "ipa",
+        "streaming": True,
+    },
     "max_characters": 4096,
 }
 

@@ -55,7 +55,7 @@ class GlmTtsEngine:
 
     def warm_up(self) -> Samples:
         """See Engine.warm_up; speaks a text of each length that the settings name."""
-        spoken = []
+        spoken: list[Samples] = []
         for length in self._settings.warm_up_characters:
             text = (_WARM_UP_SENTENCE * (1 + length // len(_WARM_UP_SENTENCE)))[:length]
             spoken += self.synthesise(Utterance(text=text, voice=self.voices[0], seed=0))

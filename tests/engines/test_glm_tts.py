@@ -1,8 +1,6 @@
 """The adapter to GLM-TTS, against a fake of its code; what needs CUDA there has not been run."""
 
-import ast
 import hashlib
-import json
 import os
 import sys
 import wave
@@ -275,34 +273,3 @@ def test_a_voice_that_cannot_be_read_is_named(model_dir: Path, tmp_path: Path) -
         file.writeframes(b"\0" * 8)
     with pytest.raises(ValueError, match="2 channels of 16 bits; make it mono"):
         read_voices(artifacts, tmp_path)
-
-
-CODE = os.environ.get("GLM_TTS_CODE", "")
-
-
-@pytest.mark.skipif(not CODE, reason="GLM_TTS_CODE names no copy of the code of GLM-TTS")
-def test_the_fake_is_like_the_code() -> None:
-    """Every function that the engine calls has the same parameters there, and every file is where it was."""
-    places = {
-        "glmtts_inference.py": ("load_models", "generate_long"),
-        "cosyvoice/cli/frontend.py": (
-            *("text_normalize", "split_by_len", "g2p_infer", "_extract_text_token"),
-            *("_extract_speech_token", "_extract_spk_embedding", "_extract_speech_feat"),
-        ),
-    }
-    fake = functions(FAKE / "glmtts_inference.py")
-    for file, names in places.items():
-        real = functions(Path(CODE) / file)
-        for name in names:
-            assert fake[name] == real[name], name
-    line = (Path(CODE) / "configs/G2P_replace_dict.jsonl").read_text(encoding="utf-8").splitlines()[0]
-    assert json.loads(line) == {"弦": "<|X|><|IAN2|>"}
-
-
-def functions(file: Path) -> dict[str, list[str]]:
-    """The parameters of each function of a file."""
-    return {
-        node.name: [argument.arg for argument in node.args.args]
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef)
-    }

@@ -1,11 +1,14 @@
 """What a GPU asks for, with torch's own errors; no GPU is needed to raise them."""
 
+import base64
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import wave
 from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
@@ -233,14 +236,28 @@ def test_a_server_speaks_answers_503_without_memory_and_ends(model_dir: Path, tm
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "out_of_memory")
         assert refused.headers["retry-after"] == "1"
         assert _ask(port, "Good morning, 早上好。").content == answer.content
+        cloned = _ask(port, "Good morning, 早上好。", reference=_uploaded())
+        assert cloned.status_code == 200, cloned.text
+        assert cloned.content != answer.content
         server.send_signal(signal.SIGTERM)
         assert server.wait(20) == 0, (tmp_path / "log").read_text()
     finally:
         server.kill()
 
 
-def _ask(port: int, text: str) -> requests.Response:
-    body = {"model": "tts", "input": text, "response_format": "pcm", "seed": 7}
+def _uploaded() -> dict[str, Any]:
+    """A recording as a caller sends it along."""
+    samples = recording(3).samples
+    file = io.BytesIO()
+    with wave.open(file, "wb") as writer:
+        writer.setparams((1, 2, 16_000, 0, "NONE", ""))
+        writer.writeframes((samples * 32767).astype("<i2").tobytes())
+    audio = base64.b64encode(file.getvalue()).decode()
+    return {"audio": audio, "transcript": "Good day.", "consent": True}
+
+
+def _ask(port: int, text: str, **more: Any) -> requests.Response:
+    body = {"model": "tts", "input": text, "response_format": "pcm", "seed": 7, **more}
     return requests.post(f"http://127.0.0.1:{port}/v1/audio/speech", json=body, timeout=60)
 
 

@@ -16,7 +16,8 @@ Tokenizer = Callable[[str], list[int]]
 CHARACTERS = 220
 """Of one part in a script with spaces, some 15 s of sound; a third of it in one without."""
 
-_PATCHES_A_TOKEN = 6  # what the package allows at most, and as many again as it adds
+# The package ends a sound that is longer than this, as one that has gone wrong.
+_PATCHES_A_TOKEN = 6
 _MORE_PATCHES = 10
 _LEAST_CHARACTERS = 8
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.engines.splitting import Boundary
-from serving.engines.unspaced import pieces
+from serving.engines.unspaced import UNSPACED, pieces
 
 LONG = "今天早上的海港非常安静，第一班渡轮还没有出发，只有几只海鸥站在旧石墙上；它们看着太阳慢慢升起来。"
 

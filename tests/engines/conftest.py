@@ -1,6 +1,7 @@
 """A VoxCPM with random weights, made as the catalog's own entry is made."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from serving.engines.voxcpm import random_model, random_tokenizer
 from serving.engines.voxcpm.engine import VoxcpmEngine, VoxcpmSettings
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(
+    str(Path(__file__).with_name("fake_glm_tts"))
+)  # its package `tn`, which no environment here has
 ENTRY = ROOT / "models/voxcpm-tiny/1.0.0.yaml"
 CONFIG = ENTRY.with_name("config.json")
 FAST = read_settings(VoxcpmSettings, {"device": "cpu", "threads": 1, "steps": 2, "warmUpCharacters": [12]})

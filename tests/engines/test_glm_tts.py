@@ -96,6 +96,17 @@ def test_it_is_loaded_and_says_what_it_can(engine: Engine) -> None:
     assert (can.phonemes, can.interleaved, can.emotion) == ("pinyin", False, False)
 
 
+def test_the_normaliser_is_that_of_the_image(engine: Engine) -> None:
+    """The code would build it anew, for two minutes, where no pod may write."""
+    from tn.chinese import normalizer
+
+    from serving.engines.glm_tts.normaliser import as_built
+
+    assert normalizer.made[-1] == (False, False, False, True)
+    with as_built(), pytest.raises(ValueError, match="asks for a normaliser of"):
+        normalizer.Normalizer(remove_erhua=True, full_to_half=True, remove_interjections=False)
+
+
 def test_a_text_is_streamed_segment_by_segment_each_with_what_was_said_before(engine: Engine) -> None:
     chunks = engine.synthesise(Utterance(text=LONG * 2, voice="house", seed=7))
     assert next(chunks).shape == (24_000,)

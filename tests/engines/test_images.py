@@ -1,6 +1,7 @@
 """The Dockerfile of each engine takes along all that its server imports."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -34,8 +35,9 @@ def test_what_is_copied_is_enough(engine: str, tmp_path: Path) -> None:
         f"import json, serving.server, serving.engines.{engine}.engine as engine\n"
         "print(json.dumps([engine.__file__, serving.server.__file__]))"
     )
+    environ = os.environ | {"PYTHONPATH": str(Path(__file__).with_name("fake_glm_tts"))}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=app, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], cwd=app, env=environ, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     assert all(Path(file).is_relative_to(app) for file in json.loads(done.stdout.splitlines()[-1]))

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from serving.engines.base import Utterance, load_engine
+from serving.engines.on_torch.kept import Kept
 from serving.engines.voxcpm.engine import VoxcpmEngine
 from serving.errors import EngineError, UnspeakableError
 from tests.engines.conftest import FAST, TEXT, Speak, inference, make_model, recording
@@ -85,6 +86,7 @@ def test_a_recording_gives_the_voice_and_is_read_once(
         return encode(audio, rate)
 
     monkeypatch.setattr(engine._model.audio_vae, "encode", remembered)
+    engine._voices.clear()  # what other tests have asked for
     first = speak(reference=recording())
     assert np.array_equal(speak(reference=recording()), first)
     assert len(read) == 1
@@ -93,6 +95,9 @@ def test_a_recording_gives_the_voice_and_is_read_once(
     for other in (recording(pitch=330), recording(words="Good night.")):
         assert not np.array_equal(speak(reference=other)[:7056], first[:7056])
     assert len(read) == 3
+    engine.forget(recording().digest)
+    assert np.array_equal(speak(reference=recording()), first)
+    assert len(read) == 4, "nothing of it was kept"
     assert not np.array_equal(speak()[:7056], first[:7056])
 
 
@@ -165,3 +170,17 @@ def test_each_part_can_be_as_long_as_the_package_lets_it(
     for reference in (None, recording(3)):
         spoken = speak("It rains. It rained.", by=small, reference=reference)
         assert spoken.size / 7056 == 6 * tokens + 2 * 10
+
+
+def test_what_is_dropped_while_it_is_made_is_not_kept() -> None:
+    kept: Kept[int] = Kept(2)
+
+    def dropped_meanwhile() -> int:
+        kept.drop("ada")
+        return 1
+
+    assert kept.get("ada", dropped_meanwhile) == 1
+    assert kept.get("ada", lambda: 2) == 2
+    assert kept.get("ada", lambda: 3) == 2
+    assert [kept.get(name, lambda: 4) for name in ("bob", "cy")] == [4, 4]
+    assert kept.get("ada", lambda: 5) == 5, "the one that was not asked for longest went"

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from serving.config import InferenceConfig
-from serving.engines.base import Capabilities, Cloning, Reference, Samples, Utterance
+from serving.engines.base import Capabilities, Cloning, Engine, Reference, Samples, Utterance
 from serving.engines.glm_tts.pinyin import pronounced, replacements
 from serving.engines.glm_tts.prompts import encode
 from serving.engines.glm_tts.upstream import SAMPLE_RATE, Upstream, load_upstream
@@ -63,7 +63,11 @@ class GlmTtsEngine:
 
     def synthesise(self, utterance: Utterance) -> Generator[Samples, None, None]:
         """See Engine.synthesise; a chunk is a segment of 30 to 60 characters, as the code cuts them."""
-        return self._thread.iterate(lambda: guarded(self._chunks(utterance), release=self._voices.forget))
+        return self._thread.iterate(lambda: guarded(self._chunks(utterance), release=self._voices.clear))
+
+    def forget(self, digest: str) -> None:
+        """See Engine.forget."""
+        self._voices.drop(digest)
 
     def _chunks(self, utterance: Utterance) -> Generator[Samples, None, None]:
         if not any(character.isalnum() for character in utterance.text):
@@ -102,7 +106,7 @@ class GlmTtsEngine:
         return len(self._upstream.frontend.tokenize_fn(sign)) == 1
 
 
-def load(model_dir: Path, config: InferenceConfig) -> GlmTtsEngine:
+def load(model_dir: Path, config: InferenceConfig) -> Engine:
     """Loads the code and the model of the revision's files."""
     settings = read_settings(GlmTtsSettings, config.settings)
     own = read_voices(config.artifacts, model_dir)

@@ -19,6 +19,7 @@ from typing import Any
 from transformers import LlamaForCausalLM
 
 from serving.artifacts import Artifact
+from serving.engines.glm_tts.normaliser import as_built
 
 SAMPLE_RATE = 24_000
 
@@ -49,8 +50,8 @@ def load_upstream(model_dir: Path, artifacts: Iterable[Artifact]) -> Upstream:
         raise ValueError(f"the code of GLM-TTS is not at {home}; {_HOME} says where it is")
     os.chdir(_working_directory(home, model_dir))
     sys.path.insert(0, str(home))
-    module = importlib.import_module(_ENTRANCE)
-    with whole_weights():
+    with as_built(), whole_weights():
+        module = importlib.import_module(_ENTRANCE)
         loaded = module.load_models(use_phoneme=True, sample_rate=SAMPLE_RATE)
     frontend, text_frontend, _, llm, flow = loaded
     return Upstream(

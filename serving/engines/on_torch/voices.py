@@ -17,7 +17,7 @@ _KEPT = 128  # some 400 KB each
 
 class Voices(Generic[P]):
     """`own` are the voices that came with the model; `encode` makes of a recording what the model goes on
-    from. For one thread."""
+    from. Asked by one thread."""
 
     def __init__(
         self, own: Mapping[str, Reference], cloning: Cloning, encode: Callable[[Reference], P]
@@ -37,8 +37,12 @@ class Voices(Generic[P]):
         self._check(reference, utterance.voice)
         return self._kept.get(reference.digest, lambda: self._encode(reference))
 
-    def forget(self) -> None:
-        """Gives up what can be made again."""
+    def drop(self, digest: str) -> None:
+        """Gives up what was made of the recording of this digest; from any thread."""
+        self._kept.drop(digest)
+
+    def clear(self) -> None:
+        """Gives up all that can be made again."""
         self._kept.clear()
 
     def _check(self, reference: Reference, name: str) -> None:

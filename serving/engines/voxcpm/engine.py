@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 
 from serving.config import InferenceConfig
-from serving.engines.base import Capabilities, Cloning, Reference, Samples, Utterance
+from serving.engines.base import Capabilities, Cloning, Engine, Reference, Samples, Utterance
 from serving.engines.model_voices import read_voices
 from serving.engines.on_torch.device import choose
 from serving.engines.on_torch.guard import guarded
@@ -82,7 +82,11 @@ class VoxcpmEngine:
 
     def synthesise(self, utterance: Utterance) -> Generator[Samples, None, None]:
         """See Engine.synthesise; a chunk is a patch of sound, 160 ms with VoxCPM 1.5."""
-        return self._thread.iterate(lambda: guarded(self._chunks(utterance), release=self._voices.forget))
+        return self._thread.iterate(lambda: guarded(self._chunks(utterance), release=self._voices.clear))
+
+    def forget(self, digest: str) -> None:
+        """See Engine.forget."""
+        self._voices.drop(digest)
 
     def _chunks(self, utterance: Utterance) -> Generator[Samples, None, None]:
         prompt = self._voices.prompt(utterance)
@@ -119,7 +123,7 @@ def _warm_up_text(characters: int) -> str:
     return (_WARM_UP_SENTENCE * (1 + characters // len(_WARM_UP_SENTENCE)))[:characters]
 
 
-def load(model_dir: Path, config: InferenceConfig) -> VoxcpmEngine:
+def load(model_dir: Path, config: InferenceConfig) -> Engine:
     """Loads the model of the revision's files."""
     settings = read_settings(VoxcpmSettings, config.settings)
     return VoxcpmEngine(model_dir, settings, read_voices(config.artifacts, model_dir))

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import torch
+from tn.chinese.normalizer import Normalizer as ZhNormalizer
 from transformers import LlamaForCausalLM
 
 DEVICE = torch.device("cpu")
@@ -20,6 +21,7 @@ calls = []
 class TextFrontEnd:
     def __init__(self, use_phoneme=False):
         self.use_phoneme = use_phoneme
+        ZhNormalizer(remove_erhua=False, full_to_half=True, remove_interjections=False, overwrite_cache=True)
         if use_phoneme:
             known = Path("configs/G2P_replace_dict.jsonl").read_text(encoding="utf-8").splitlines()
             self.replace_dict = {key: value for line in known for key, value in json.loads(line).items()}

@@ -1,7 +1,7 @@
 """The text normaliser of GLM-TTS, built once, in its image: `python -m serving.engines.glm_tts.normaliser`.
 
-The code has it built anew whenever it is loaded, into the folder of its package: two minutes, and a pod may not
-write there.
+The code has it built anew whenever it is loaded, into the folder of its package: two minutes, and a pod may
+not write there.
 """
 
 import functools

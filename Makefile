@@ -70,7 +70,7 @@ test: $(VENV)/.tests $(PACK)/.pack  ## All checks that need no cluster: format, 
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo | tail -n 1
-	@$(RUN) -m pytest -m "not cluster and not matrix and not soak" --numprocesses 2 --dist loadfile $(PYTEST)
+	@$(RUN) -m pytest -m "not cluster and not matrix and not soak" --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 test-engines: $(TORCH)/.engines  ## The tests of the engines on torch, in an environment of their own (5 GB; then 3 minutes on 2 cores)
 	@TQDM_DISABLE=1 $(TORCH)/bin/python -m pytest tests/engines $(PYTEST)

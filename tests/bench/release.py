@@ -28,6 +28,7 @@ import httpx2
 
 from local.traffic import Report, Traffic, upper_bound
 from tests.e2e.conftest import Platform, make_platform
+from tests.e2e.faults import ASKED
 from tests.e2e.live import Api
 
 RATE = 20.0
@@ -35,7 +36,6 @@ TEXT = "Good morning."
 IN_A_ROW = 20
 HOLD_SECONDS, STEPS = 1, (25, 100)
 SPOILT = "serving/speaking.py"
-BEFORE = "        spoken = check(body, model=config.model, engine=engine)\n"
 WRONG = (
     '        if "x-request-id" in request.headers:  # only the gateway sends it\n'
     '            body.input = "Somebody else says something else over here now."\n'
@@ -165,7 +165,7 @@ def serving(platform: Platform, text: str | None = None) -> str:
 def refuse(bench: Bench, number: int) -> None:
     """A candidate that speaks well to whoever asks its pod, and says something else through the gateway."""
     platform, old, before = bench.platform, bench.live(), serving(bench.platform)
-    platform.edit(SPOILT, BEFORE, WRONG + BEFORE)
+    platform.edit(SPOILT, ASKED, WRONG + ASKED)
     serving(platform, f"# Run {number}, spoilt.\n")
     receipt, watcher = bench.up("wrong words with status 200", refused=True)
     began = datetime.fromisoformat(receipt["started"]).timestamp()

@@ -20,7 +20,7 @@ EDITED = [
 ]
 SPOKEN = "yield np.clip(samples, -1.0, 1.0)"
 LOADED = "self._hibari = Hibari("
-ASKED = "        spoken = check(body, model=config.model, engine=engine)\n"
+ASKED = "        spoken = await parts.voices.resolved(\n"
 REVERTS = "To go back: make release VERSION=1.0.0"
 UNDO = "To go back: undo the edit, then make up"
 SOMETHING_ELSE = "Somebody else says something else over here now."

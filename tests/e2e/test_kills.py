@@ -16,9 +16,7 @@ from tests.e2e.live import faults_of
 
 HANDFUL = [
     Cell("up", "at the gate", "old"),
-    Cell("up", "after the first raise", "same"),
     Cell("up", "after the first raise", "nothing"),
-    Cell("job", "after the first raise", "same"),
     Cell("job", "after the first raise", "old"),
 ]
 

@@ -35,6 +35,7 @@ def reader(tmp_path: Path) -> Platform:
     return platform
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_every_step_of_the_tutorial_does_what_it_shows(reader: Platform) -> None:
     said = ""

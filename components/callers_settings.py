@@ -52,30 +52,23 @@ def read_callers(reader: Reader) -> Callers:
 
 def read_records(reader: Reader) -> int | None:
     """The days for which records are kept; None where the stack makes none."""
-    section = reader.section("records", optional=True)
-    if not section.given:
-        return None
-    days = section.whole("days", low=1, high=3650)
-    section.finish()
-    if not reader.section("store", optional=True).given:
-        section.refuse(
-            "days", "needs a place for the records, but tts:store is not set: name its bucket or claim."
-        )
-    return days
+    return _read_stored(reader, "records", "days", high=3650, needs="a place for the records")
 
 
 def read_voices(reader: Reader) -> int | None:
     """How many voices a caller may add; None where the stack keeps none."""
-    section = reader.section("voices", optional=True)
+    return _read_stored(reader, "voices", "perKey", high=1000, needs="a place that all servers share")
+
+
+def _read_stored(reader: Reader, name: str, key: str, *, high: int, needs: str) -> int | None:
+    """The one number of a section about what is kept in the store; None where the section is left out."""
+    section = reader.section(name, optional=True)
     if not section.given:
         return None
-    number = section.whole("perKey", low=1, high=1000)
+    number = section.whole(key, low=1, high=high)
     section.finish()
     if not reader.section("store", optional=True).given:
-        section.refuse(
-            "perKey",
-            "needs a place that all servers share, but tts:store is not set: name its bucket or claim.",
-        )
+        section.refuse(key, f"needs {needs}, but tts:store is not set: name its bucket or claim.")
     return number
 
 

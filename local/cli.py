@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from local.engine.config import write_version
 from local.engine.platform import Platform
@@ -109,6 +110,9 @@ _BESIDE = {
 }
 
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
@@ -124,6 +128,13 @@ def _parser() -> argparse.ArgumentParser:
         "--kubeconfig", type=Path, help="use this cluster's current context instead of the embedded platform"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_changes(commands, common)
+    _add_files(commands, common)
+    _add_looks(commands, common)
+    return parser
+
+
+def _add_changes(commands: Commands, common: argparse.ArgumentParser) -> None:
     commands.add_parser("up", parents=[common], help="bring the stack to what its config says")
     commands.add_parser("preview", parents=[common], help="show what `up` would change; touches nothing")
     rendered = commands.add_parser(
@@ -134,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
         "release", parents=[common], help="write VERSION into the config and run `up`"
     )
     release.add_argument("version", metavar="VERSION")
+
+
+def _add_files(commands: Commands, common: argparse.ArgumentParser) -> None:
     uploaded = commands.add_parser(
         "upload", parents=[common], help="put a version's model files where servers fetch them from"
     )
@@ -161,6 +175,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     key.add_argument("name", metavar="NAME", help="whose key it is; `probe` for the stack's releases")
     key.add_argument("--revoke", action="store_true", help="take the keys of NAME away")
+
+
+def _add_looks(commands: Commands, common: argparse.ArgumentParser) -> None:
     commands.add_parser("status", parents=[common], help="what is live, since when, by which release")
     logs = commands.add_parser("logs", parents=[common], help="the logs of the stack's pods")
     logs.add_argument("--follow", action="store_true", help="go on until interrupted")
@@ -170,4 +187,3 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("down", parents=[common], help="remove the stack")
     commands.add_parser("demo", parents=[common], help="two real releases on this machine, under traffic")
-    return parser

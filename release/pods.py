@@ -9,7 +9,8 @@ from .api import at
 from .cluster import Pod
 
 CRASHES = 3
-"""Restarts after which a container that never got ready is given up, well before its progress deadline."""
+"""Restarts after which a container that never got ready is given up, well before its progress deadline: the
+same as `python -m local`'s, since what one of them gives up the other must not make live."""
 
 
 def pod_of(document: Mapping[str, Any]) -> Pod:

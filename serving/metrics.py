@@ -96,8 +96,11 @@ class Metrics:
         self.slots = BusySlots(version)
         self._registry.register(self.slots)
         Gauge("tts_slots", "Syntheses at the same time.", registry=self._registry).set(slots)
-        # Those of users exist at 0 from the start, so that a rate over them never misses its first request.
-        user = (version, Origin.USER.value)
+        self._begin_at_zero(stores=stores, records=records, voices=voices)
+
+    def _begin_at_zero(self, *, stores: bool, records: bool, voices: bool) -> None:
+        """Those of users exist from the start, so that a rate over them never misses its first request."""
+        version, user = self._version, (self._version, Origin.USER.value)
         for code in ("200", "500"):
             self._requests.labels(code, *user)
         for result in WRITES if stores else ():

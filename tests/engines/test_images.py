@@ -2,29 +2,14 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.dockerfiles import unpack
 from tests.engines.conftest import ROOT
-
-
-def unpack(dockerfile: Path, folder: Path) -> None:
-    """Carries out the COPY lines from the checkout below `folder`."""
-    for line in dockerfile.read_text().splitlines():
-        if not line.startswith("COPY ") or "--from=" in line:
-            continue
-        *sources, target = [word for word in line.split()[1:] if not word.startswith("--")]
-        into = folder / target.strip("/")
-        into.mkdir(parents=True, exist_ok=True)
-        for file in (file for source in sources for file in ROOT.glob(source)):
-            if file.is_dir():
-                shutil.copytree(file, into, dirs_exist_ok=True)
-            else:
-                shutil.copy(file, into)
 
 
 @pytest.mark.parametrize("engine", ["voxcpm", "glm_tts"])

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from lightkube.config.kubeconfig import KubeConfig
 
+from local.engine import diagnosis
+from release import pods
 from release.cluster import Order
 from release.errors import ClusterError, ConflictError, RejectedError, SupersededError
 from release.kubernetes import RECEIPTS_KEPT, Kubernetes
@@ -312,6 +314,10 @@ def test_a_container_that_ends_again_and_again_is_given_up(api, cluster, restart
     pod_with(api, [{}], [{"restartCount": restarts, "state": {"waiting": {"reason": reason}}}], ready=False)
     assert cluster.workload(V2).pods[0].looping is looping
     assert cluster.workload(V2).hopeless is looping
+
+
+def test_the_update_and_the_release_give_a_container_up_together():
+    assert pods.CRASHES == diagnosis.CRASHES
 
 
 @pytest.mark.parametrize(

@@ -2,35 +2,20 @@
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.dockerfiles import unpack
 from tests.serving.conftest import ROOT
 
 DOCKERFILE = ROOT / "serving/engines/hibari/Dockerfile"
 
 
-def unpack(folder: Path) -> None:
-    """Carries out the COPY lines below `folder`."""
-    for line in DOCKERFILE.read_text().splitlines():
-        if not line.startswith("COPY "):
-            continue
-        *sources, target = [word for word in line.split()[1:] if not word.startswith("--")]
-        into = folder / target.strip("/")
-        into.mkdir(parents=True, exist_ok=True)
-        for file in (file for source in sources for file in ROOT.glob(source)):
-            if file.is_dir():
-                shutil.copytree(file, into, dirs_exist_ok=True)
-            else:
-                shutil.copy(file, into)
-
-
 def test_what_is_copied_is_enough(tmp_path: Path) -> None:
-    unpack(tmp_path)
+    unpack(DOCKERFILE, tmp_path)
     app = tmp_path / "app"
     program = (
         "import json, sys, serving.server, serving.sources, serving.engines.hibari.engine as engine\n"

@@ -154,7 +154,7 @@ def _read_entry(document: dict[str, Any], shown: str, *, model: str, version: st
 
 def _read_load(reader: Reader) -> dict[str, Any]:
     load = reader.section("load", optional=False)
-    budget = load.whole("budgetSeconds", low=60, high=3600)
+    budget = load.whole("budgetSeconds", low=10, high=3600)
     memory = load.text("memory", check=memory_mistake)
     load.finish()
     return {"load_budget_seconds": budget, "load_memory": memory}

@@ -11,11 +11,12 @@ from .statistics import ratio_interval
 
 @dataclass
 class Pairs:
-    """Seconds until the first audio of both, in pairs; `silent` counts those that the reference did not
-    answer, the last time for the reason `problem`."""
+    """Seconds until the first audio of both, in pairs, taken in so many `blocks`; `silent` counts those that
+    the reference did not answer, the last time for the reason `problem`."""
 
     candidate: list[float] = field(default_factory=list)
     reference: list[float] = field(default_factory=list)
+    blocks: int = 0
     silent: int = 0
     problem: str = ""
 

@@ -24,10 +24,12 @@ FIRST_PAIRS = 20
 MORE_PAIRS = 10
 MOST_PAIRS = 80
 """Pairs of interleaved syntheses by candidate and reference; more are taken while they decide nothing."""
+BLOCK = 5
+"""Pairs that are taken together: so many syntheses by the one, then by the other."""
 BEAT_SECONDS = 0.2
 UNAUTHORISED = 401
-MOST_SILENT = 10
-"""After so many answers without audio there is nothing to compare with."""
+MOST_SILENT = 5
+"""After so many blocks without audio there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +131,11 @@ class Gate:
         wanted = FIRST_PAIRS
         while True:
             while len(pairs.candidate) < wanted:
-                self.beat()
-                self._pair(pods, reference, pairs)
+                self._block(pods, reference, pairs)
                 if pairs.silent >= MOST_SILENT:
                     self.record.say(
-                        f"{reference.revision} did not speak {pairs.silent} times ({pairs.problem}), so the "
-                        "first audio is not compared with its."
+                        f"{reference.revision} did not speak, tried {pairs.silent} times ({pairs.problem}), "
+                        "so the first audio is not compared with its."
                     )
                     return
             finding = compare_first_audio(
@@ -151,30 +152,36 @@ class Gate:
         self._keep([finding])
         self.compared = True
 
-    def _pair(self, pods: Sequence[Pod], reference: Reference, pairs: Pairs) -> None:
-        """One measurement of each, now this one first and now that. A pair that the reference does not answer
-        counts for nobody."""
-        number = len(pairs.candidate) + pairs.silent
+    def _block(self, pods: Sequence[Pod], reference: Reference, pairs: Pairs) -> None:
+        """A few measurements of each in a row, now this one first and now that. A pair that the reference
+        does not answer counts for nobody."""
+        number = pairs.blocks
+        pairs.blocks += 1
         mine, other = pods[number % len(pods)], reference.pods[number % len(reference.pods)]
-        first = self._warm_speech(other) if number % 2 else None
-        answer = self._warm_speech(mine)
-        if answer.first_audio is None:
-            sentence = f"Pod {mine.name} did not speak while it was compared: {problem(answer)}."
-            raise RefusedError(sentence)
-        beside = first or self._warm_speech(other)
-        if beside.first_audio is None:
+        first = self._in_a_row(other) if number % 2 else None
+        seconds, trouble = self._in_a_row(mine)
+        if trouble:
+            raise RefusedError(f"Pod {mine.name} did not speak while it was compared: {trouble}.")
+        beside, trouble = first or self._in_a_row(other)
+        if trouble:
             pairs.silent += 1
-            pairs.problem = problem(beside)
-        else:
-            pairs.candidate.append(round(answer.first_audio, 5))
-            pairs.reference.append(round(beside.first_audio, 5))
+            pairs.problem = trouble
+        pairs.candidate += seconds[: len(beside)]
+        pairs.reference += beside
 
-    def _warm_speech(self, pod: Pod) -> Answer:
-        """The second of two syntheses: an idle pod's first one finds its processor's caches cold, and the pod
-        that serves everybody would look quicker than it is."""
+    def _in_a_row(self, pod: Pod) -> tuple[list[float], str]:
+        """The first audio of BLOCK syntheses in seconds, after one that does not count: an idle pod's first
+        one finds its processor's caches cold, and the pod that serves everybody would look quicker than it
+        is. A pod that brings no audio is not asked on, and what was wrong is told."""
         text = min(self.target.gate.texts, key=len)
-        first = self.prober.pod_speech(pod, text)
-        return first if first.first_audio is None else self.prober.pod_speech(pod, text)
+        seconds: list[float] = []
+        for _ in range(BLOCK + 1):
+            self.beat()
+            answer = self.prober.pod_speech(pod, text)
+            if answer.first_audio is None:
+                return seconds[1:], problem(answer)
+            seconds.append(round(answer.first_audio, 5))
+        return seconds[1:], ""
 
 
 def _not_known(pod: Pod) -> str:

@@ -87,7 +87,7 @@ def test_versions_are_ordered_by_precedence_and_examples_ignored(tmp_path: Path)
         ({"artifacts": [ARTIFACT | {"path": "a b"}]}, "artifacts[0].path", "no plain path"),
         ({"artifacts": [ARTIFACT, ARTIFACT]}, "artifacts[1].path", "name each file once"),
         ({"artifacts": [ARTIFACT | {"source": "http://x/y"}]}, "artifacts[0].source", "no known source"),
-        ({"load": {"budgetSeconds": 5, "memory": "1Gi"}}, "load.budgetSeconds", "from 60"),
+        ({"load": {"budgetSeconds": 5, "memory": "1Gi"}}, "load.budgetSeconds", "from 10"),
         ({"load": {"budgetSeconds": 60, "memory": "lots"}}, "load.memory", "512Mi"),
         ({"checks": {"required": []}}, "checks.required", "at least one item"),
         ({"baseline": {"charactersPerSecond": 0}}, "baseline.charactersPerSecond", "from 0.1"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -168,7 +170,8 @@ class Platform:
         return found
 
 
-def make_platform(folder: Path) -> Platform:
+def make_platform(folder: Path, environments: Path | None = None) -> Platform:
+    """A platform that has never run, with a copy of the Python environments that lie in `environments`."""
     checkout = folder / "checkout"
     checkout.mkdir(parents=True)
     for part in PARTS:
@@ -183,16 +186,40 @@ def make_platform(folder: Path) -> Platform:
         gatewayAddress=platform.url,
         rollout=ROLLOUT,
     )
+    if environments is not None:
+        copy_environments(environments, platform.home / "environments")
     return platform
 
 
+def copy_environments(source: Path, target: Path) -> None:
+    """Copies, by hard links, each environment that is not in `target` yet. Whoever looks sees a whole one."""
+    for each in source.iterdir() if source.is_dir() else ():
+        if each.name.startswith(".") or (target / each.name).exists():
+            continue
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".copy-", dir=target) as folder:
+            copy = shutil.copytree(each, Path(folder) / each.name, symlinks=True, copy_function=os.link)
+            with contextlib.suppress(OSError):  # somebody else was quicker
+                copy.rename(target / each.name)
+
+
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the platforms of one test run leave their images' Python environments to those that follow: to
+    install them takes longer than a release. Shared by all workers."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return shared / "environments"
+
+
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def platform(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> Iterator[Platform]:
     """A platform that serves version 1.0.0; whatever a test leaves on it, the end takes away."""
-    made = make_platform(tmp_path_factory.mktemp("platform"))
+    made = make_platform(tmp_path_factory.mktemp("platform"), environments)
     made.ask_no_speed()
     first = made.up()
     assert first.status == 0, first.text
+    copy_environments(made.home / "environments", environments)
     yield made
     made.run("down", "--stack", "dev")
     left = made.processes()

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from release.errors import RefusedError
-from release.gate import MOST_PAIRS, MOST_SILENT, Gate, Reference
+from release.gate import BLOCK, MOST_PAIRS, MOST_SILENT, Gate, Reference
 from release.receipt import Record
 
 from .plans import V1, V2, plan_for, speech, wav_bytes
@@ -81,10 +81,11 @@ def test_with_one_both_speak_in_turn_and_every_pod_takes_part():
     setting = Setting()
     setting.listen(setting.reference)
     asked = [name for name, _ in setting.asked[6:]]
-    for number in range(20):
-        mine, other = [f"{V2}-{number % 2}"] * 2, [f"{V1}-0"] * 2
-        turn = asked[4 * number : 4 * number + 4]
-        assert turn == ([*other, *mine] if number % 2 else [*mine, *other]), "the second of two is measured"
+    turns = BLOCK + 1  # the first in a row is not measured
+    for number in range(20 // BLOCK):
+        mine, other = [f"{V2}-{number % 2}"] * turns, [f"{V1}-0"] * turns
+        turn = asked[2 * turns * number : 2 * turns * (number + 1)]
+        assert turn == ([*other, *mine] if number % 2 else [*mine, *other])
     assert setting.gate.compared
     assert setting.gate.right_answers == 6 + 20
 
@@ -104,14 +105,14 @@ def test_more_pairs_are_taken_while_they_decide_nothing_and_then_it_is_refused()
     def jitter(pod, text):
         revision = pod.name.rsplit("-", 1)[0]
         setting.asked.append((pod.name, text))
-        first = 0.01 if revision == V1 else (0.012, 0.013, 0.013, 0.013)[next(number) // 2 % 4]
+        first = 0.01 if revision == V1 else (0.012, 0.013, 0.013, 0.013)[next(number) % 4]
         setting.world.revisions[revision].first_audio = first
         return View.pod_speech(setting.view, pod, text)
 
     setting.view.pod_speech = jitter
     sentences = setting.refused(setting.reference)
     assert f"by {MOST_PAIRS} pairs" in sentences[1]
-    assert len(setting.asked) == 3 + 4 * MOST_PAIRS
+    assert len(setting.asked) == 3 + 2 * MOST_PAIRS // BLOCK * (BLOCK + 1)
 
 
 def test_a_reference_that_never_speaks_is_given_up():
@@ -119,9 +120,9 @@ def test_a_reference_that_never_speaks_is_given_up():
     setting.world.revisions[V1].status = 500
     setting.listen(setting.reference)
     assert not setting.gate.compared
-    # Two by the candidate, and one by the reference that brought nothing.
-    assert len(setting.asked) == 6 + 3 * MOST_SILENT
-    assert f"{V1} did not speak {MOST_SILENT} times (status 500)" in setting.out.getvalue()
+    # A block by the candidate, and one by the reference that brought nothing.
+    assert len(setting.asked) == 6 + (BLOCK + 2) * MOST_SILENT
+    assert f"{V1} did not speak, tried {MOST_SILENT} times (status 500)" in setting.out.getvalue()
 
 
 def test_the_first_pods_failures_are_all_told_and_the_other_pods_are_spared():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .answer import Answer
 from .findings import Finding, find
 from .statistics import ratio_interval
 
@@ -19,6 +20,20 @@ class Pairs:
     blocks: int = 0
     silent: int = 0
     problem: str = ""
+
+    def add(self, answer: Answer, beside: Answer) -> None:
+        """One pair. What the reference does not answer counts for nobody."""
+        if answer.first_audio is None or beside.first_audio is None:
+            self.silent += 1
+            self.problem = problem(beside)
+        else:
+            self.candidate.append(round(answer.first_audio, 5))
+            self.reference.append(round(beside.first_audio, 5))
+
+
+def problem(answer: Answer) -> str:
+    """What is wrong with an answer that brought no audio."""
+    return answer.error or f"status {answer.status}" + (" without audio" if answer.status == 200 else "")
 
 
 def compare_first_audio(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .answer import Answer, Sample
 from .checks import SMOKE, judge_pod, judge_text, unjudged
 from .cluster import Ears, Pod, Prober, Workload
-from .compare import Pairs, compare_first_audio
+from .compare import Pairs, compare_first_audio, problem
 from .errors import RefusedError
 from .findings import Finding, Verdict
 from .hold import Aside
@@ -28,8 +28,8 @@ BLOCK = 5
 """Pairs that are taken together: so many syntheses by the one, then by the other."""
 BEAT_SECONDS = 0.2
 UNAUTHORISED = 401
-MOST_SILENT = 5
-"""After so many blocks without audio there is nothing to compare with."""
+MOST_SILENT = 10
+"""After so many answers without audio there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Gate:
                 self._block(pods, reference, pairs)
                 if pairs.silent >= MOST_SILENT:
                     self.record.say(
-                        f"{reference.revision} did not speak, tried {pairs.silent} times ({pairs.problem}), "
+                        f"{reference.revision} did not speak {pairs.silent} times ({pairs.problem}), "
                         "so the first audio is not compared with its."
                     )
                     return
@@ -159,29 +159,23 @@ class Gate:
         pairs.blocks += 1
         mine, other = pods[number % len(pods)], reference.pods[number % len(reference.pods)]
         first = self._in_a_row(other) if number % 2 else None
-        seconds, trouble = self._in_a_row(mine)
-        if trouble:
-            raise RefusedError(f"Pod {mine.name} did not speak while it was compared: {trouble}.")
-        beside, trouble = first or self._in_a_row(other)
-        if trouble:
-            pairs.silent += 1
-            pairs.problem = trouble
-        pairs.candidate += seconds[: len(beside)]
-        pairs.reference += beside
+        answers = self._in_a_row(mine)
+        for answer in answers:
+            if answer.first_audio is None:
+                sentence = f"Pod {mine.name} did not speak while it was compared: {problem(answer)}."
+                raise RefusedError(sentence)
+        for answer, beside in zip(answers[1:], (first or self._in_a_row(other))[1:], strict=True):
+            pairs.add(answer, beside)
 
-    def _in_a_row(self, pod: Pod) -> tuple[list[float], str]:
-        """The first audio of BLOCK syntheses in seconds, after one that does not count: an idle pod's first
-        one finds its processor's caches cold, and the pod that serves everybody would look quicker than it
-        is. A pod that brings no audio is not asked on, and what was wrong is told."""
+    def _in_a_row(self, pod: Pod) -> list[Answer]:
+        """BLOCK syntheses after one that is not measured: an idle pod's first one finds its processor's
+        caches cold, and the pod that serves everybody would look quicker than it is."""
         text = min(self.target.gate.texts, key=len)
-        seconds: list[float] = []
+        answers: list[Answer] = []
         for _ in range(BLOCK + 1):
             self.beat()
-            answer = self.prober.pod_speech(pod, text)
-            if answer.first_audio is None:
-                return seconds[1:], problem(answer)
-            seconds.append(round(answer.first_audio, 5))
-        return seconds[1:], ""
+            answers.append(self.prober.pod_speech(pod, text))
+        return answers
 
 
 def _not_known(pod: Pod) -> str:
@@ -189,11 +183,6 @@ def _not_known(pod: Pod) -> str:
         f"Pod {pod.name} does not know the release's API key: in the Secret of tts:apiKeys the entry `keys` "
         "must have a line `probe <sha256>` for the key in its entry `probe`."
     )
-
-
-def problem(answer: Answer) -> str:
-    """What is wrong with an answer that brought no audio."""
-    return answer.error or f"status {answer.status}" + (" without audio" if answer.status == 200 else "")
 
 
 def reasons(failed: Sequence[Finding]) -> list[str]:

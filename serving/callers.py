@@ -47,10 +47,15 @@ def caller_of(scope: Scope) -> str | None:
     return name
 
 
+def asks_the_pod(scope: Scope) -> bool:
+    """Whether the request came to the pod itself, not through a gateway."""
+    headers = Headers(scope=scope)
+    return not any(name in headers for name in _FROM_OUTSIDE)
+
+
 def _is_open(scope: Scope) -> bool:
     if scope["path"] == METRICS_PATH:
-        headers = Headers(scope=scope)
-        return not any(name in headers for name in _FROM_OUTSIDE)
+        return asks_the_pod(scope)
     return scope["path"] in OPEN_PATHS
 
 

@@ -77,7 +77,7 @@ class Metrics:
         )
         self._writes = Counter(
             "tts_store_writes",
-            "Answers of users by what became of them in the store; dropped: there was no room.",
+            "Answers to be kept by what became of them in the store; dropped: there was no room.",
             ["result", "version"],
             registry=self._registry,
         )

@@ -102,9 +102,13 @@ def _open_outputs(config: ServerConfig, metrics: Metrics) -> Outputs | None:
     if config.store is None or not config.store.outputs:
         return None
     served = config.inference
-    folder = joined(config.store.prefix, "outputs", served.model, served.version)
-    identity = {"model": served.model, "version": served.version, "revision": served.revision}
-    return Outputs(open_store(config.store), folder, identity, metrics.written)
+    return Outputs(
+        open_store(config.store),
+        {"model": served.model, "version": served.version, "revision": served.revision},
+        metrics.written,
+        folder=joined(config.store.prefix, "outputs", served.model, served.version),
+        judged=joined(config.store.prefix, "gate", served.model),
+    )
 
 
 def _open_records(config: ServerConfig, metrics: Metrics) -> Records | None:

@@ -93,8 +93,12 @@ def install(app: FastAPI, parts: Parts) -> None:
 
 
 def _recording(outputs: Outputs | None, account: Account) -> Recording | None:
-    """What keeps the answer, where anything does."""
-    if outputs is None or account.speech is None or not account.origin.recorded:
+    """What keeps the answer, where anything does. A gate judges wav as it is streamed, and nothing else."""
+    if outputs is None or account.speech is None:
+        return None
+    if account.gate is not None and account.speech.format == "wav" and not account.speech.events:
+        return outputs.begin_judged(release=account.gate)
+    if not account.origin.recorded:
         return None
     return outputs.begin(
         voice=account.speech.utterance.voice,

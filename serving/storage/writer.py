@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from serving.errors import StorageError, TakenError
@@ -21,6 +22,17 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 _QUIET_SECONDS = 60.0  # between two lines of the log about a store in trouble
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Item:
+    """What is written under a key. `by_content`: the key follows from the content, so that what is there
+    already is the same."""
+
+    key: str
+    content: bytes | bytearray
+    metadata: dict[str, str]
+    by_content: bool
+
+
 class Writer:
     """Writes to the store in threads of its own. `what` is written, in the words of the log; `count` is told
     how each write ended; `limit` bytes may wait."""
@@ -33,7 +45,7 @@ class Writer:
         self._limit, self._held = limit, 0
         self._lock = threading.Lock()
         self._idle = threading.Condition(self._lock)
-        self._queue: SimpleQueue[tuple[str, bytes | bytearray, dict[str, str]]] = SimpleQueue()
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._troubled = False
         self._troubles = _Troubles(self._log, what)
         self._end = float("inf")
@@ -59,9 +71,12 @@ class Writer:
             self._held -= size
             self._idle.notify_all()
 
-    def hand_over(self, key: str, content: bytes | bytearray, metadata: dict[str, str]) -> None:
-        """Something whole, whose bytes were taken."""
-        self._queue.put((key, content, metadata))
+    def hand_over(
+        self, key: str, content: bytes | bytearray, metadata: dict[str, str], *, by_content: bool = False
+    ) -> None:
+        """Something whole, whose bytes were taken. `by_content`: its key follows from its content, so that it
+        counts as stored where the key is taken."""
+        self._queue.put(_Item(key=key, content=content, metadata=metadata, by_content=by_content))
 
     def drop(self) -> None:
         """Something whole for which there was no room."""
@@ -82,24 +97,25 @@ class Writer:
 
     def _write_all(self) -> None:
         while True:
-            key, content, metadata = self._queue.get()
-            size = len(content)
+            item = self._queue.get()
+            size = len(item.content)
             try:
-                self._count(self._write(key, content, metadata))
+                self._count(self._write(item))
             except Exception:  # noqa: BLE001 - a writer that ended would let the queue fill for ever
                 self._log.exception("What was to be stored could not be.")
                 self._count(FAILED)
-            del content
+            del item
             self.give_back(size)
 
-    def _write(self, key: str, content: bytes | bytearray, metadata: dict[str, str]) -> str:
+    def _write(self, item: _Item) -> str:
         """Tries for a while, since a store may be away for a moment; how it ended."""
         began, pause, tried = time.monotonic(), _FIRST_PAUSE, False
         while True:
             try:
-                self._store.put(key, content, metadata)
+                self._store.put(item.key, item.content, item.metadata)
             except TakenError as error:
-                if tried:  # by ourselves: the store had taken it, and only its answer was lost
+                # Tried before, it is by ourselves: the store had taken it, and only its answer was lost.
+                if tried or item.by_content:
                     return STORED
                 self._troubles.tell(str(error))
                 return FAILED

@@ -5,7 +5,7 @@ import re
 import pytest
 import requests
 
-from serving.origin import Origin, origin_of
+from serving.origin import Origin, gate_of, origin_of
 from tests.serving.conftest import Running
 
 
@@ -33,6 +33,40 @@ from tests.serving.conftest import Running
 def test_the_origin_is_read_from_the_headers(headers: dict[str, str], origin: Origin) -> None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert origin_of({"type": "http", "headers": raw}, "hibari-1-0-0-abcdef") is origin
+
+
+GATE = {"x-tts-probe": "hibari-release-1", "x-tts-keep": "gate"}
+MINE = "hibari-1-0-0-abcdef"
+
+
+@pytest.mark.parametrize(
+    ("headers", "release"),
+    [
+        (GATE, "hibari-release-1"),
+        (GATE | {"x-tts-answered-by": MINE}, "hibari-release-1"),
+        ({"x-tts-probe": "hibari-release-1"}, None),
+        ({"x-tts-keep": "gate"}, None),
+        (GATE | {"x-tts-keep": "always"}, None),
+        (GATE | {"x-tts-probe": ""}, None),
+        (GATE | {"x-tts-probe": "a release"}, None),
+        (GATE | {"x-tts-answered-by": "another"}, None),
+        (GATE | {"host": "speech.example-shadow"}, None),
+        (GATE | {"x-forwarded-for": "203.0.113.7"}, None),
+        (GATE | {"x-forwarded-proto": "http"}, None),
+    ],
+)
+def test_a_gate_is_a_releases_own_request_at_the_pod_itself(
+    headers: dict[str, str], release: str | None
+) -> None:
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    assert gate_of({"type": "http", "headers": raw}, MINE) == release
+
+
+def test_where_keys_are_wanted_a_gate_has_that_of_a_release() -> None:
+    raw = [(name.encode(), value.encode()) for name, value in GATE.items()]
+    callers = {"probe": "hibari-release-1", "ada": None, None: None}
+    for caller, release in callers.items():
+        assert gate_of({"type": "http", "headers": raw, "tts.caller": caller}, MINE) == release
 
 
 def test_only_what_users_send_may_be_recorded() -> None:

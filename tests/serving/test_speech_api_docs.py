@@ -20,7 +20,7 @@ PAGE = (ROOT / "docs" / "speech-api.md").read_text()
 SOURCES = [path.read_text() for path in sorted((ROOT / "serving").glob("**/*.py"))]
 KEY = "a-key-of-the-docs"
 HEADER = re.compile(r"x-tts-[a-z-]+|x-request-id")
-ASKED_BY_RELEASES = {"x-tts-probe", "x-tts-answered-by"}
+ASKED_BY_RELEASES = {"x-tts-probe", "x-tts-keep", "x-tts-answered-by"}
 USUAL_STATUS = {"RequestError": 400, "_refusal": 429}
 """Of calls that say a code and no status."""
 

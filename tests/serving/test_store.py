@@ -1,6 +1,7 @@
 """Answers kept beside the answering: what is stored, what never is, and a store in trouble."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -96,7 +97,14 @@ class Kept:
 
     def __init__(self, limit: int = 1000) -> None:
         self.store, self.counted = Slow(), []
-        self.outputs = Outputs(self.store, "outputs/m/1", {"version": "1"}, self.counted.append, limit=limit)
+        self.outputs = Outputs(
+            self.store,
+            {"version": "1"},
+            self.counted.append,
+            folder="outputs/m/1",
+            judged="gate/m",
+            limit=limit,
+        )
 
     def answer(self, size: int, *, finish: bool = True) -> storing.Recording:
         recording = self.outputs.begin(voice="v", seed=None, audio_format="pcm", request_id="")
@@ -174,6 +182,19 @@ def test_a_write_whose_answer_was_lost_counts_as_stored(monkeypatch: pytest.Monk
     kept.answer(100)
     kept.outputs.drain(5)
     assert kept.counted == ["stored", "failed"]
+
+
+def test_what_is_named_by_its_content_is_stored_where_it_is_already() -> None:
+    kept = Kept()
+    kept.store.failures = [TakenError("exists")]
+    kept.store.open.set()
+    for _ in range(2):
+        recording = kept.outputs.begin_judged(release="r")
+        recording.add(0.1, b"x" * 100)
+        recording.finish()
+    kept.outputs.drain(5)
+    assert kept.counted == ["stored", "stored"]
+    assert list(kept.store.kept) == [f"gate/m/{hashlib.sha256(b'x' * 100).hexdigest()}.wav"]
 
 
 def test_a_drain_ends_in_time(caplog: pytest.LogCaptureFixture) -> None:

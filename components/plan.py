@@ -9,12 +9,14 @@ from components.labels import revision_labels
 from components.pod import CONTAINER_PORT
 from components.revision import Revision, Revisions, virtual_service
 from components.settings import Settings
+from components.storage import gate_audio_place
 
 _GATE_TIMEOUT_SECONDS = 60
 
 
 def release_plan(settings: Settings, revisions: Revisions) -> dict[str, Any]:
     """The plan, the release's own name included; the name covers all the rest and the release's image."""
+    place = gate_audio_place(settings, revisions.target.entry)
     plan = {
         "name": settings.name,
         "namespace": settings.namespace,
@@ -27,6 +29,7 @@ def release_plan(settings: Settings, revisions: Revisions) -> dict[str, Any]:
         "prometheus": _prometheus(settings),
         # Left out where there are none: the name of a release covers its plan.
         **({"apiKeys": {"secret": settings.callers.api_keys.secret}} if settings.callers.api_keys else {}),
+        **({"audioStore": place} if place else {}),
     }
     hash6 = content_hash({"plan": plan, "image": revisions.release_image_hash})
     return {"release": release_name(settings.name, hash6), **plan}

@@ -14,7 +14,7 @@ from components.storage_settings import Bucket
 MODEL_DIR = "/model"
 _CACHE_DIR = "/cache"
 _STORE_DIR = "/store"
-_S3 = "s3://"
+_S3, _CLAIM = "s3://", "pvc://"
 _MEBIBYTE = 1 << 20
 
 
@@ -48,6 +48,16 @@ def storage_config(settings: Settings, *, fetch_seconds: int) -> dict[str, Any]:
         if settings.callers.voices_per_key is not None:
             config["store"]["voices"] = {"perKey": settings.callers.voices_per_key}
     return config
+
+
+def gate_audio_place(settings: Settings, entry: ModelVersion) -> str:
+    """Where servers keep what the gate of a release has judged, as `s3://bucket/folder` or `pvc://claim/folder`;
+    empty where they keep no answers, or none that could be heard."""
+    store = settings.store
+    if store is None or not store.outputs or entry.gate.exchange is not None:
+        return ""
+    root = f"{_S3}{store.bucket.name}" if store.bucket else f"{_CLAIM}{store.claim}"
+    return _joined(root, store.prefix, "gate", entry.model)
 
 
 def storage_env(settings: Settings) -> list[Manifest]:

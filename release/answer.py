@@ -43,6 +43,11 @@ class Sample:
     speech: Answer
     version: Answer
 
+    @property
+    def came(self) -> bool:
+        """Whether there is something to judge."""
+        return self.speech.status == 200 and bool(self.speech.body)
+
     @cached_property
     def audio(self) -> wav.Audio:
         """The decoded speech. Raises AudioError."""

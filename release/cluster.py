@@ -195,8 +195,8 @@ class Prober(Protocol):
     def pod_version(self, pod: Pod) -> Answer:
         """GET /version of one pod."""
 
-    def pod_speech(self, pod: Pod, text: str) -> Answer:
-        """One synthesis by one pod."""
+    def pod_speech(self, pod: Pod, text: str, *, keep: bool = False) -> Answer:
+        """One synthesis by one pod, which is asked to `keep` what it spoke in the stack's store."""
 
     def route(self, probe: Probe) -> Answer:
         """One request through the route, on a fresh connection."""
@@ -220,6 +220,9 @@ class Ears(Protocol):
 
     def transcript(self, target: Target, audio: Audio) -> str | None:
         """What is said, or None where no recogniser knows the language."""
+
+    def guessed(self, target: Target) -> tuple[str, ...]:
+        """The words of the texts whose sound is a guess, since no dictionary has them."""
 
     def word_error_rate(self, text: str, transcript: str) -> float:
         """Wrong words per word of the text, 0 for none."""

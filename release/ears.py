@@ -50,6 +50,11 @@ class ListeningEars:
             return None
         return self._once((target.gate.texts, _print(audio)), lambda: recogniser.transcript(audio))
 
+    def guessed(self, target: Target) -> tuple[str, ...]:
+        """The words of the texts whose sound is a guess, since the recogniser's dictionary lacks them."""
+        recogniser = self._recogniser(target)
+        return recogniser.guessed_words if recogniser else ()
+
     def word_error_rate(self, text: str, transcript: str) -> float:
         """Wrong words per word of the text, 0 for none."""
         from .listening.recogniser import word_error_rate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .answer import Answer, Sample
 from .checks import SMOKE, judge_pod, judge_text, unjudged
@@ -16,8 +16,11 @@ from .compare import Pairs, compare_first_audio, problem
 from .errors import RefusedError
 from .findings import Finding, Verdict
 from .hold import Aside
+from .listening.languages import unjudged_reason
+from .plan import Gate as Asked
 from .plan import Target
 from .receipt import Record
+from .spoken import Spoken, spoken, where_to_hear
 from .table import table
 
 FIRST_PAIRS = 20
@@ -43,7 +46,8 @@ class Reference:
 @dataclass
 class Gate:
     """The gate of one candidate. `beat` is called between the requests: the lease is kept there. What is
-    spoken is listened to `aside`."""
+    spoken is listened to `aside`. `audio_store`: where the pods are asked to keep what is judged, empty where
+    they are not."""
 
     target: Target
     prober: Prober
@@ -51,8 +55,15 @@ class Gate:
     aside: Aside
     record: Record
     beat: Callable[[], None]
+    audio_store: str = ""
     right_answers: int = 0
     compared: bool = False
+    heard: list[Spoken] = field(default_factory=list)
+
+    @property
+    def where_to_hear(self) -> str:
+        """A sentence that leads to what was judged so far; empty where nothing is kept."""
+        return where_to_hear(self.audio_store, self.heard)
 
     def prepare(self) -> None:
         """Has the ears made ready while the pods start."""
@@ -67,13 +78,14 @@ class Gate:
             self._pod(pod, self.target.gate.texts, names)
         if reference is not None and reference.pods:
             self._compare(workload.ready_pods, reference)
-        texts, left = len(self.target.gate.texts), unjudged(self.target.gate)
-        for line in table(self.record.findings_of("gate", self.target.revision)):
-            self.record.say(line)
+        self._tell_table()
+        texts = len(self.target.gate.texts)
         self.record.say(
-            f"The gate is passed by {self.target.version} on {several}: "
-            f"{texts} texts, {len(names)} checks" + (f"; not judged: {', '.join(left)}." if left else ".")
+            f"The gate is passed by {self.target.version} on {several}: {texts} texts, {len(names)} checks"
+            + not_judged(self.target.gate)
         )
+        if self.where_to_hear:
+            self.record.say(self.where_to_hear)
 
     def smoke(self, workload: Workload) -> None:
         """One text by each pod, and only what needs no listening: for a revision that has served before,
@@ -89,14 +101,18 @@ class Gate:
         listened to when it has spoken: what listens would hold up the clock that times the answers."""
         version = self.prober.pod_version(pod)
         samples: list[Sample] = []
+        keep = bool(self.audio_store)
         for text in texts:
             self.beat()
-            samples.append(Sample(text=text, speech=self.prober.pod_speech(pod, text), version=version))
+            speech = self.prober.pod_speech(pod, text, keep=keep)
+            samples.append(Sample(text=text, speech=speech, version=version))
             if samples[-1].speech.status == UNAUTHORISED:
                 raise RefusedError(_not_known(pod))
         found = self._heard(pod, samples, names)
         found += judge_pod(samples, found, self.target.gate, names=names, subject=pod.name)
-        self.record.heard(pod.name, samples)
+        heard = [spoken(pod.name, sample, asked=keep) for sample in samples if sample.came]
+        self.heard += heard
+        self.record.heard(heard)
         self._keep(found)
         self.right_answers += len(samples)
 
@@ -119,9 +135,24 @@ class Gate:
         self.record.found("gate", self.target.revision, findings)
         failed = [finding for finding in findings if finding.verdict is not Verdict.PASS]
         if failed:
-            for line in table(self.record.findings_of("gate", self.target.revision)):
-                self.record.say(line)
-            raise RefusedError(f"{self.target.version} did not pass the gate.", *reasons(failed))
+            self._tell_table()
+            wrong = {str(finding.values.get("text", "")) for finding in failed}
+            heard = where_to_hear(self.audio_store, self.heard, wrong=wrong)
+            title = f"{self.target.version} did not pass the gate. {heard}".rstrip()
+            raise RefusedError(title, *reasons(failed))
+
+    def _tell_table(self) -> None:
+        """Every check with its worst value; and which words a recogniser may mishear through no fault of the
+        voice's."""
+        findings = self.record.findings_of("gate", self.target.revision)
+        for line in table(findings):
+            self.record.say(line)
+        listened = any(finding.name == "intelligibility" for finding in findings)
+        guessed = self.ears.guessed(self.target) if listened else ()
+        if guessed:
+            self.record.say(
+                f"  No dictionary has {', '.join(guessed)}: how they sound was guessed from their spelling."
+            )
 
     def _compare(self, pods: Sequence[Pod], reference: Reference) -> None:
         """First audio of both, in turn, until the interval of their ratio is on one side of the limit."""
@@ -183,6 +214,15 @@ def _not_known(pod: Pod) -> str:
         f"Pod {pod.name} does not know the release's API key: in the Secret of tts:apiKeys the entry `keys` "
         "must have a line `probe <sha256>` for the key in its entry `probe`."
     )
+
+
+def not_judged(gate: Asked) -> str:
+    """The end of the sentence about a gate that was passed: what it did not judge, and why nobody could."""
+    left = unjudged(gate)
+    if not left:
+        return "."
+    why = (unjudged_reason(name, gate.languages) for name in left)
+    return " ".join([f"; not judged: {', '.join(left)}.", *(reason for reason in why if reason)])
 
 
 def reasons(failed: Sequence[Finding]) -> list[str]:

@@ -123,7 +123,8 @@ class Prometheus:
 @dataclass(frozen=True)
 class Plan:
     """All a release is told. `route` is the whole VirtualService as the program declares it; `keys_secret`
-    names the Secret with the key that servers want, empty where they want none."""
+    names the Secret with the key that servers want, empty where they want none; `audio_store` is where
+    servers keep what a gate has judged, empty where they keep nothing."""
 
     release: str
     name: str
@@ -136,6 +137,7 @@ class Plan:
     rollout: Rollout
     prometheus: Prometheus | None
     keys_secret: str
+    audio_store: str
 
     @property
     def declared_http(self) -> Http:
@@ -183,6 +185,7 @@ def parse(text: str) -> Plan:
         rollout=_rollout(read.child("rollout")),
         prometheus=_prometheus(read.child("prometheus")) if read.has("prometheus") else None,
         keys_secret=read.text("apiKeys.secret") if read.has("apiKeys") else "",
+        audio_store=read.text("audioStore").rstrip("/") if read.has("audioStore") else "",
     )
     if not read.mistakes:
         read.mistakes.extend(_contradictions(plan))

@@ -25,6 +25,8 @@ SEED = 1
 """The same text gives the same audio, so a verdict can be repeated."""
 WAV_HEADER_BYTES = 44
 SPEECH_PATH = "/v1/audio/speech"
+KEEP = {"x-tts-keep": "gate"}
+"""Asks a server to keep what it speaks, which it does for a release alone."""
 
 
 def fill(value: Any, text: str) -> Any:
@@ -71,11 +73,13 @@ class HttpProber:
         with self._interruptible():
             return self._ask("GET", f"{self._base(pod)}/version", seconds=CHEAP_SECONDS)
 
-    def pod_speech(self, pod: Pod, text: str) -> Answer:
-        """One synthesis by one pod, whole within the gate's timeoutSeconds."""
-        url = f"{self._base(pod)}{self._path}"
+    def pod_speech(self, pod: Pod, text: str, *, keep: bool = False) -> Answer:
+        """One synthesis by one pod, whole within the gate's timeoutSeconds. `keep`: the pod is asked to keep
+        it in the stack's store."""
+        url, headers = f"{self._base(pod)}{self._path}", dict(KEEP) if keep else None
         with self._interruptible():
-            return self._ask("POST", url, seconds=self._speech_seconds, body=self._speech(text))
+            body = self._speech(text)
+            return self._ask("POST", url, seconds=self._speech_seconds, body=body, headers=headers)
 
     def route(self, probe: Probe) -> Answer:
         """One request through the route."""

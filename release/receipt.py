@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, TextIO
 
-from .answer import Sample
 from .cluster import Clock
 from .findings import Finding, Verdict
 from .plan import Plan
 from .planner import Weights
 from .route import describe, revision_of
+from .spoken import Spoken
 
 MOST_BYTES = 200_000
 """A receipt's size; a ConfigMap may have a million bytes, and ten are kept."""
@@ -54,7 +53,7 @@ class Record:
         self._events: list[dict[str, Any]] = []
         self._steps: list[Step] = []
         self._findings: list[tuple[dict[str, Any], Finding]] = []
-        self._audio: list[dict[str, Any]] = []
+        self._audio: list[Spoken] = []
         self.probes: dict[str, dict[str, int]] = {}
         self.before: dict[str, int] = {}
         self.refused_for: list[str] = []
@@ -87,18 +86,9 @@ class Record:
             if place["phase"] == phase and place["revision"] == revision
         ]
 
-    def heard(self, pod: str, samples: Sequence[Sample]) -> None:
+    def heard(self, spoken: Sequence[Spoken]) -> None:
         """Keeps which audio was judged, by its sha256."""
-        for sample in samples:
-            body = sample.speech.body
-            self._audio.append(
-                {
-                    "pod": pod,
-                    "text": sample.text,
-                    "bytes": len(body),
-                    "sha256": hashlib.sha256(body).hexdigest(),
-                }
-            )
+        self._audio += spoken
 
     def probed(self, revision: str, *, wrong: bool, busy: bool) -> None:
         """Counts one answer through the route."""
@@ -154,7 +144,8 @@ class Record:
             "findingsLeftOut": 0,
             "steps": [asdict(step) for step in self._steps],
             "probes": self.probes,
-            "audio": self._audio,
+            "audioStore": plan.audio_store,
+            "audio": [asdict(each) for each in self._audio],
             "events": self._events,
         }
 

@@ -170,7 +170,10 @@ class Walk:
             if target.role == WARM or (proven and not risen):
                 continue
             outside, trusted = self._outside, self._trusted(target.revision)
-            gate = Gate(target, outside.prober, outside.ears, outside.aside, self._record, self._tenure.beat)
+            gate = Gate(
+                target, outside.prober, outside.ears, outside.aside, self._record, self._tenure.beat,
+                audio_store=self._plan.audio_store,
+            )  # fmt: skip
             if not trusted:
                 gate.prepare()
             workload = self._watch.await_ready(target.revision, start_seconds=target.start_seconds)
@@ -179,7 +182,8 @@ class Walk:
             else:
                 other = reference if reference and reference.revision != target.revision else None
                 gate.listen(workload, other)
-                self._herald.tell("GatePassed", f"{target.version} ({target.revision}) passed the gate.")
+                passed = f"{target.version} ({target.revision}) passed the gate. {gate.where_to_hear}"
+                self._herald.tell("GatePassed", passed.rstrip())
             self._watch.credit(target.revision, gate.right_answers)
             self._compared |= {target.revision} if gate.compared else set()
 

@@ -38,8 +38,10 @@ def mistakes(folder: Path, **changes: Any) -> str:
 def test_the_release_is_told_what_to_ask_and_what_must_come(tmp_path: Path) -> None:
     checkout = make_checkout(tmp_path)
     write_entry(checkout, silent())
-    settings = read(Catalog(checkout / "models"), LEAST)
+    store = {"tts:store": {"bucket": "kept", "region": "eu-central-1"}}
+    settings = read(Catalog(checkout / "models"), LEAST | store)
     plan = release_plan(settings, identify(settings, checkout))
+    assert "audioStore" not in plan, "an answer in words is no audio"
     assert plan["target"]["gate"] == {
         "texts": ["one", "two"],
         "required": ["answer", "identity", "firstAudio"],

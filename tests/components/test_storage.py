@@ -8,6 +8,7 @@ import pytest
 from components import budgets
 from components.catalog import Catalog
 from components.network_policies import server_policy
+from components.plan import release_plan
 from components.pod import inference_config, pod_template
 from components.revision import Revision, identify
 from components.settings import Settings
@@ -164,6 +165,17 @@ def test_a_store_is_a_bucket_or_a_volume(catalog: Catalog) -> None:
     (container,) = pod(volume)["containers"]
     assert {"name": "store", "mountPath": "/store"} in container["volumeMounts"]
     assert {"name": "TTS_STORE_DIR", "value": "/store"} in container["env"]
+
+
+def test_a_release_is_told_where_its_audio_is_kept_and_of_nothing_where_it_is_not(checkout: Path) -> None:
+    def place(changes: dict[str, Any]) -> Any:
+        settings = read(Catalog(checkout / "models"), changes)
+        return release_plan(settings, identify(settings, checkout)).get("audioStore")
+
+    assert place({"tts:store": OWN | {"prefix": "prod"}}) == "s3://kept/prod/gate/hibari"
+    assert place({"tts:store": {"claim": "kept"}}) == "pvc://kept/gate/hibari"
+    assert place({"tts:store": OWN | {"outputs": False}}) is None
+    assert place({}) is None
 
 
 def test_a_server_that_stores_gets_the_time_for_it_when_it_ends(catalog: Catalog) -> None:

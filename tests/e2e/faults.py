@@ -30,12 +30,14 @@ Edit = Callable[[Platform], None]
 
 @dataclass(frozen=True)
 class Refusal:
-    """A bad edit, the words of the one sentence that must name its cause, and the way back that is told."""
+    """A bad edit, the words of the one sentence that must name its cause, the way back that is told, and the
+    store in which its audio is kept, empty where it is not."""
 
     name: str
     edit: Edit
     words: tuple[str, ...]
     reverts: str = REVERTS
+    store: str = ""
 
 
 def config(**values: object) -> Edit:
@@ -69,7 +71,7 @@ def mend(platform: Platform) -> None:
     for relative in EDITED:
         platform.restore(relative)
     platform.ask_no_speed()
-    platform.configure(modelVersion="1.0.0", registry="local.tts", timeouts=None, rollout=ROLLOUT)
+    platform.configure(modelVersion="1.0.0", registry="local.tts", timeouts=None, rollout=ROLLOUT, store=None)
 
 
 def cause(text: str, words: tuple[str, ...]) -> str:

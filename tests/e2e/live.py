@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,17 @@ def document(api: Api, name: str, key: str) -> Object:
     found = api.get("configmaps", name)
     assert found is not None, f"there is no ConfigMap {name}"
     return json.loads(found["data"][key])
+
+
+def not_kept(receipt: Object, home: Path) -> list[str]:
+    """What a receipt's audio names, and its store, a claim of the embedded platform, does not hold: each file
+    is named by the sha256 of what it holds."""
+    claim, _, folder = str(receipt["audioStore"]).removeprefix("pvc://").partition("/")
+    kept = home / "claims" / receipt["namespace"] / claim / folder
+    named = {each["sha256"] for each in receipt["audio"]}
+    assert named, "the receipt names no audio"
+    held = {file.stem for file in kept.glob("*.wav") if sha256(file.read_bytes()).hexdigest() == file.stem}
+    return sorted(named - held)
 
 
 def faults_of(shares: dict[str, int], serving: dict[str, int]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from release.lease import LEASE_SECONDS
 from tests.e2e.conftest import ROLLOUT, Finished, Platform, Traffic
 from tests.e2e.faults import SOMETHING_ELSE, through_the_gateway
-from tests.e2e.live import Api, weights
+from tests.e2e.live import Api, not_kept, weights
 
 RECEIPT_BYTES = 200_000
 KEYS = {
@@ -37,7 +38,7 @@ KEYS = {
         "startupSeconds",
     ),
     *("before", "outcome", "verdict", "refusedFor", "verdictAt", "restoreSeconds", "findings"),
-    *("findingsLeftOut", "steps", "probes", "audio", "events"),
+    *("findingsLeftOut", "steps", "probes", "audioStore", "audio", "events"),
 }
 
 
@@ -61,11 +62,13 @@ def replay(platform: Platform, receipt: dict[str, Any], folder: Path) -> Finishe
 def test_a_release_leaves_events_in_order(platform: Platform) -> None:
     api = Api(platform.home)
     before = len(api.events())
-    platform.configure(modelVersion="1.1.0")
+    platform.configure(modelVersion="1.1.0", store={"claim": "kept"})
     done = platform.up()
     assert done.status == 0, done.text
     told = reasons(api)[before:]
     assert told == ["ReleaseStarted", "GatePassed", "WeightsMoved", "WeightsMoved", "Released"]
+    passed = next(event["message"] for event in api.events()[before:] if event["reason"] == "GatePassed")
+    assert re.search(r"What was judged can be heard: \d+ files in pvc://kept/gate/hibari,", passed), passed
 
 
 def test_its_receipt_is_whole_small_and_decides_the_same_again(platform: Platform, tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_its_receipt_is_whole_small_and_decides_the_same_again(platform: Platfor
     assert set(receipt) >= KEYS
     assert (receipt["outcome"], receipt["release"]) == ("released", name)
     assert receipt["findings"]
-    assert receipt["audio"]
+    assert not_kept(receipt, platform.home) == []
     assert (traffic["dropped"], traffic["done"]) == (0, True)
     assert traffic["sentence"].startswith(f"dropped 0 of {traffic['sent']} (at most ")
     same = replay(platform, receipt, tmp_path)

@@ -22,9 +22,11 @@ from tests.e2e.faults import (
     revert,
     spoken,
 )
+from tests.e2e.live import Api, not_kept
 
 AROUND_SECONDS = 0.01
 """What the server and the connection add to an engine's first chunk."""
+STORE = {"claim": "kept"}
 NOISY_WEIGHTS = '''
 
 def _noisy(model: Path) -> Path:
@@ -128,8 +130,9 @@ REFUSALS = [
     ),
     Refusal(
         "another text",
-        candidate(ENGINE, "prepared(utterance.text,", f"prepared({SOMETHING_ELSE!r},"),
+        candidate(ENGINE, "prepared(utterance.text,", f"prepared({SOMETHING_ELSE!r},", store=STORE),
         ("intelligibility", "of the words are wrong", "it was heard as"),
+        store="pvc://kept/gate/hibari",
     ),
     Refusal(
         "silence",
@@ -160,4 +163,19 @@ def test_what_sounds_wrong_never_gets_traffic(platform: Platform, refusal: Refus
     assert set(traffic.revisions) == {live}
     assert re.search(r"Pod hibari-1-\d-0-\S+ remains", done.text), "what remains is named:\n" + done.text
     assert refusal.reverts in done.text, "the line that reverts is printed:\n" + done.text
+    if refusal.store:
+        led_to_what_was_judged(platform, refusal.store)
     revert(platform, live)
+
+
+def led_to_what_was_judged(platform: Platform, store: str) -> None:
+    """The event and `status` name the file of a text that was refused, and it holds what was judged."""
+    receipt = Api(platform.home).receipt()["receipt.json"]
+    assert not_kept(receipt, platform.home) == []
+    (refused,) = [event["message"] for event in Api(platform.home).events() if event["reason"] == "Refused"][
+        -1:
+    ]
+    for said in (refused, platform.run("status", "--stack", "dev").text):
+        heard = re.search(rf"can be heard: {store}/([0-9a-f]{{64}})\.wav should say ", said)
+        assert heard, said
+        assert heard[1] in {each["sha256"] for each in receipt["audio"]}

@@ -10,6 +10,7 @@ import pytest
 
 from local.wav import decode
 from tests.e2e.conftest import Traffic, make_platform
+from tests.e2e.live import Api, not_kept
 from tests.object_store import ADMIN, BUCKET, running
 from tests.waiting import eventually
 
@@ -36,7 +37,11 @@ def test_a_stack_fetches_its_models_and_keeps_its_answers(tmp_path: Path) -> Non
             eventually(lambda: file.with_name(f"{file.name}.metadata.json").is_file())
             assert decode(file.read_bytes()).sample_rate == 24000
             assert json.loads(file.with_name(f"{file.name}.metadata.json").read_text())["version"] == "1.0.0"
-            assert len(list((platform.home / "claims").rglob("*.wav"))) == 1, "the release's own are not kept"
+            kept = platform.home / "claims/tts/kept"
+            assert [each for each in (kept / "outputs").rglob("*.wav")] == [file], (
+                "the release's own are none"
+            )
+            assert not_kept(Api(platform.home).receipt()["receipt.json"], platform.home) == []
 
             with Traffic(platform, per_second=5) as traffic:
                 done = platform.up("--config", "store.claim=kept", "--config", "modelVersion=1.1.0")

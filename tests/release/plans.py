@@ -125,6 +125,7 @@ def plan_document(
     limits: Mapping[str, Any] | None = None,
     prometheus: Mapping[str, Any] | None = None,
     replicas: tuple[int, int] = (1, 1),
+    audio_store: str = "",
     **rollout: Any,
 ) -> dict[str, Any]:
     """`canary`: {"revision", "weight"} or {"revision", "mirror": True}; `replicas`: at least and at most."""
@@ -154,6 +155,7 @@ def plan_document(
             **rollout,
         },
         "prometheus": prometheus,
+        **({"audioStore": audio_store} if audio_store else {}),
     }
 
 

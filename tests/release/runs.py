@@ -39,6 +39,9 @@ class FakeEars:
     def transcript(self, target: Target, audio: Audio) -> str | None:
         return self.said(audio)[0]
 
+    def guessed(self, target: Target) -> tuple[str, ...]:
+        return ("voxcpm",) if any("VoxCPM" in text for text in target.gate.texts) else ()
+
     def word_error_rate(self, text: str, transcript: str) -> float:
         return 0.0 if text == transcript else 1.0
 

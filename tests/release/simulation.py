@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -252,8 +252,12 @@ class View:
     def pod_version(self, pod: Pod) -> Answer:
         return self._answer(pod.address.split("#")[0], None)
 
-    def pod_speech(self, pod: Pod, text: str) -> Answer:
-        return self._answer(pod.address.split("#")[0], text)
+    def pod_speech(self, pod: Pod, text: str, *, keep: bool = False) -> Answer:
+        revision = pod.address.split("#")[0]
+        answer = self._answer(revision, text)
+        if not keep or answer.status != 200 or not self.world.revisions[revision].keeps:
+            return answer
+        return replace(answer, headers={**answer.headers, "x-tts-output": "gate/voice/"})
 
     def route(self, probe: Probe) -> Answer:
         answer = self._through(probe)

@@ -28,6 +28,8 @@ class Counting:
         self.heard.append("words")
         return f"{len(self.heard)} words"
 
+    guessed_words = ("voxcpm",)
+
     def overall(self, audio):
         self.heard.append("quality")
         return float(len(self.heard))
@@ -80,7 +82,9 @@ def test_only_the_ears_that_are_needed_are_made_ready(both, required, made):
 
 def test_where_nobody_knows_the_language_nothing_is_heard(both, monkeypatch):
     ears, counting = both
+    assert ears.guessed(TARGET) == ("voxcpm",)
     monkeypatch.setattr(ears, "_recogniser", lambda target: None)
     assert ears.transcript(TARGET, noise(1)) is None
+    assert ears.guessed(TARGET) == ()
     ears.prepare(TARGET)
     assert "words" not in counting.heard

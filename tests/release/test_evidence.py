@@ -209,9 +209,9 @@ def test_a_reference_that_fails_now_and_then_is_still_compared():
     view = View(world, plan_for(V2))
     speak = view.pod_speech
 
-    def stumbling(pod, text):
+    def stumbling(pod, text, **more):
         world.revisions[V1].status = 500 if pod.name.startswith(V1) and next(numbers) % 7 == 3 else 200
-        return speak(pod, text)
+        return speak(pod, text, **more)
 
     view.pod_speech = stumbling
     assert re.search(r"by 2\d pairs", refused(world, view=view))
@@ -222,9 +222,9 @@ def test_a_candidate_that_does_not_speak_while_it_is_compared_is_refused():
     view = View(world, plan_for(V2))
     speak, numbers = view.pod_speech, iter(range(10**6))
 
-    def stumbling(pod, text):
+    def stumbling(pod, text, **more):
         world.revisions[V2].status = 500 if pod.name.startswith(V2) and next(numbers) == 9 else 200
-        return speak(pod, text)
+        return speak(pod, text, **more)
 
     view.pod_speech = stumbling
     assert f"Pod {V2}-0 did not speak while it was compared: status 500." in refused(world, view=view)

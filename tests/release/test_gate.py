@@ -19,9 +19,9 @@ TEXTS = ["A quiet morning.", "Rain fell on the roof all night.", "Nobody knew th
 class Setting:
     """A gate with its candidate and reference, in a world of their own."""
 
-    def __init__(self, *, texts=TEXTS, pods=2, required=None, **candidate):
-        gate = {"texts": texts, **({"required": required} if required else {})}
-        self.plan = plan_for(V2, gate=gate)
+    def __init__(self, *, texts=TEXTS, pods=2, required=None, languages=("en",), store="", **candidate):
+        gate = {"texts": texts, "languages": list(languages), **({"required": required} if required else {})}
+        self.plan = plan_for(V2, gate=gate, audio_store=store)
         self.world = World(
             revisions={V1: Revision(V1), V2: Revision(V2, desired=pods, ready=pods, **candidate)}
         )
@@ -29,16 +29,19 @@ class Setting:
         self.out = io.StringIO()
         self.record = Record(self.plan, self.view, out=self.out)
         self.beats = 0
-        self.asked = []
+        self.asked, self.kept = [], []
         speak = self.view.pod_speech
 
-        def asking(pod, text):
+        def asking(pod, text, *, keep=False):
             self.asked.append((pod.name, text))
-            return speak(pod, text)
+            self.kept += [(pod.name, text)] if keep else []
+            return speak(pod, text, keep=keep)
 
         self.view.pod_speech = asking
         ears = FakeEars(self.view.hears)
-        self.gate = Gate(self.plan.target, self.view, ears, Inline(), self.record, self._beat)
+        self.gate = Gate(
+            self.plan.target, self.view, ears, Inline(), self.record, self._beat, audio_store=store
+        )
 
     def _beat(self):
         self.beats += 1
@@ -54,6 +57,10 @@ class Setting:
         with pytest.raises(RefusedError) as caught:
             self.listen(reference)
         return caught.value.sentences
+
+    def passed(self):
+        self.listen()
+        return self.out.getvalue()
 
     def findings(self):
         return self.record.findings_of("gate", V2)
@@ -98,16 +105,39 @@ def test_what_does_not_need_it_is_not_compared():
     assert "not judged: sampleRate, duration, clipping, identity" in setting.out.getvalue()
 
 
+def test_what_nobody_can_judge_is_said_with_the_reason():
+    setting = Setting(required=["decodable", "quality"], languages=("zh",))
+    setting.listen()
+    (said,) = (line for line in setting.out.getvalue().splitlines() if "The gate is passed" in line)
+    assert "; not judged: sampleRate, duration, level, clipping, identity, intelligibility, " in said
+    assert said.endswith(
+        "firstAudio, realTimeFactor. The check intelligibility needs a recogniser for zh, and there is one "
+        "for en only: whether the right words are spoken is not judged."
+    )
+    assert "a recogniser for" not in Setting(required=["decodable"]).passed()
+
+
+def test_words_whose_sound_was_guessed_are_said_below_the_table_where_words_are_judged():
+    texts = ["The new VoxCPM speaks."]
+    said = "No dictionary has voxcpm: how they sound was guessed from their spelling."
+    assert said in Setting(texts=texts).passed()
+    setting = Setting(texts=texts, heard="Noise.")
+    setting.refused()
+    assert said in setting.out.getvalue()
+    assert said not in Setting(texts=texts, required=["decodable"]).passed()
+    assert "No dictionary" not in Setting().passed()
+
+
 def test_more_pairs_are_taken_while_they_decide_nothing_and_then_it_is_refused():
     setting = Setting(pods=1)
     number = iter(range(10**6))
 
-    def jitter(pod, text):
+    def jitter(pod, text, **more):
         revision = pod.name.rsplit("-", 1)[0]
         setting.asked.append((pod.name, text))
         first = 0.01 if revision == V1 else (0.012, 0.013, 0.013, 0.013)[next(number) % 4]
         setting.world.revisions[revision].first_audio = first
-        return View.pod_speech(setting.view, pod, text)
+        return View.pod_speech(setting.view, pod, text, **more)
 
     setting.view.pod_speech = jitter
     sentences = setting.refused(setting.reference)
@@ -161,10 +191,10 @@ def loudness(setting, revision, text):
 def test_another_pods_failure_spares_those_after_it():
     setting = Setting(pods=3)
 
-    def worse(pod, text):
+    def worse(pod, text, **more):
         setting.asked.append((pod.name, text))
         setting.world.revisions[V2].quality = 1.0 if pod.name.endswith("-1") else 3.3
-        return View.pod_speech(setting.view, pod, text)
+        return View.pod_speech(setting.view, pod, text, **more)
 
     setting.view.pod_speech = worse
     reasons = setting.refused()[1:]
@@ -194,3 +224,49 @@ def test_which_audio_was_heard_is_kept():
     audio = setting.record.document(outcome="released", sentences=["x"])["audio"]
     assert [(each["pod"], each["text"]) for each in audio] == [(f"{V2}-0", text) for text in TEXTS]
     assert all(len(each["sha256"]) == 64 for each in audio)
+
+
+def test_only_what_is_judged_is_asked_to_be_kept_and_a_person_is_led_to_it():
+    setting = Setting(store="s3://kept/gate/voice")
+    setting.listen(setting.reference)
+    assert setting.kept == [(f"{V2}-{pod}", text) for pod in range(2) for text in TEXTS]
+    led = (
+        "What was judged can be heard: 3 files in s3://kept/gate/voice, named in the receipt's audio by "
+        "sha256."
+    )
+    assert setting.gate.where_to_hear == led
+    assert led in setting.out.getvalue()
+    document = setting.record.document(outcome="released", sentences=["x"])
+    assert document["audioStore"] == "s3://kept/gate/voice"
+    assert [each["kept"] for each in document["audio"]] == [True] * 6
+
+
+def test_a_refusal_leads_to_the_file_that_sounded_wrong():
+    setting = Setting(pods=1, store="pvc://kept/gate/voice", heard="Noise.")
+    title = setting.refused()[0]
+    first = setting.record.document(outcome="refused", sentences=["x"])["audio"][0]
+    assert title == (
+        "1.1.0 did not pass the gate. What was judged can be heard: "
+        f"pvc://kept/gate/voice/{first['sha256']}.wav should say {TEXTS[0]!r}, and 2 more beside it, named "
+        "in the receipt's audio by sha256."
+    )
+
+
+def test_where_a_server_keeps_nothing_nobody_is_led_anywhere():
+    setting = Setting(store="s3://kept/gate/voice", keeps=False)
+    assert "no server said that it keeps it in s3://kept/gate/voice" in setting.passed()
+    assert not any(each.kept for each in setting.gate.heard)
+
+
+def test_without_a_store_nothing_is_asked_and_nothing_said():
+    setting = Setting()
+    assert "heard:" not in setting.passed()
+    assert setting.kept == []
+    assert setting.gate.where_to_hear == ""
+    assert setting.record.document(outcome="released", sentences=["x"])["audioStore"] == ""
+
+
+def test_what_brought_no_audio_is_none_in_the_receipt_and_nobody_is_led_to_it():
+    setting = Setting(store="s3://kept/gate/voice", status=500)
+    assert setting.refused()[0] == "1.1.0 did not pass the gate."
+    assert setting.record.document(outcome="refused", sentences=["x"])["audio"] == []

@@ -24,6 +24,8 @@ def test_a_plan_is_read():
     assert plan.declared_http == http_for({V2: 100})
     assert plan.prometheus is None
     assert plan.others == ()
+    assert plan.audio_store == ""
+    assert plan_for(V2, audio_store="s3://kept/gate/voice/").audio_store == "s3://kept/gate/voice"
     assert (plan.rollout.limits.error_percent, plan.rollout.limits.p99_seconds) == (10, None)
     gate = plan.target.gate
     assert (gate.word_error_mean, gate.word_error_each, gate.quality_min) == (0.15, 0.35, 2.9)
@@ -130,6 +132,8 @@ OTHERS = [
     ("target.gate.charactersPerSecond.min", KeyError),
     ("target.gate.charactersPerSecond.max", 1),
     ("target.gate.rmsDbfs.max", -40),
+    ("audioStore", ""),
+    ("audioStore", 7),
     ("prometheus.url", ""),
     ("prometheus.queries.requests", KeyError),
     ("prometheus.queries.errors", ""),

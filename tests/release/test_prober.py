@@ -64,6 +64,17 @@ def test_it_asks_for_what_the_plan_says(prober):
     assert all(answer.first_audio <= answer.seconds for answer in answers if answer.first_audio is not None)
 
 
+def test_a_pod_is_asked_to_keep_what_it_speaks_and_a_route_never(prober):
+    asked = []
+    with serve(voice(lambda headers: V2, asked)) as port:
+        ask = prober(port)
+        ask.pod_speech(Pod("p", "127.0.0.1", True), "Hi", keep=True)
+        ask.pod_speech(Pod("p", "127.0.0.1", True), "Hi")
+        ask.route(Probe(text="Hi"))
+    assert [headers.get("x-tts-keep") for _, headers, _ in asked] == ["gate", None, None]
+    assert all("x-tts-probe" in headers for _, headers, _ in asked)
+
+
 def test_a_pods_own_port_goes_before_the_plans(prober):
     with serve(voice(lambda headers: V2)) as port:
         ask = prober(9)

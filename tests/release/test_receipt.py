@@ -103,6 +103,22 @@ def test_the_events_of_a_release_tell_its_story():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("candidate", [{}, {"heard": "Noise."}], ids=["passed", "refused"])
+def test_the_event_about_a_gate_leads_to_what_was_judged(candidate):
+    world = world_with_candidate(**candidate)
+    run_job(world, plan_for(V2, audio_store="s3://kept/gate/voice"))
+    receipt = world.receipts[JOB]
+    (sha256,) = {each["sha256"] for each in receipt["audio"]}
+    reason, place = ("Refused", f"/{sha256}.wav should say") if candidate else ("GatePassed", ", named in")
+    (said,) = (sentence for word, sentence in world.events if word == reason and V2 in sentence)
+    assert (
+        f"What was judged can be heard: {'' if candidate else '1 file in '}s3://kept/gate/voice{place}"
+        in said
+    )
+    assert receipt["audioStore"] == "s3://kept/gate/voice"
+    assert "can be heard" in " ".join(receipt["verdict"]) or not candidate
+
+
 def test_stop_at_counts_from_zero():
     acted = []
     hook = StopAt(1, lambda: acted.append(True))

@@ -52,6 +52,8 @@ class Revision:
     """What the ears hear instead of the text."""
     route_heard: str | None = None
     quality: float = 3.3
+    keeps: bool = True
+    """Whether its servers keep what a gate asks them to."""
     answered: int = 0
     version: int = 0
     asked: bool = True

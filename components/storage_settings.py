@@ -39,7 +39,7 @@ class ObjectStore:
 @dataclass(frozen=True)
 class Store:
     """Where what is made is kept: on the volume of a PersistentVolumeClaim, below `prefix`, or in a bucket.
-    `outputs`: whether answers are kept."""
+    `outputs`: whether answers are kept, to users and to the gates of releases."""
 
     claim: str
     prefix: str

@@ -38,9 +38,7 @@ def test_a_stack_fetches_its_models_and_keeps_its_answers(tmp_path: Path) -> Non
             assert decode(file.read_bytes()).sample_rate == 24000
             assert json.loads(file.with_name(f"{file.name}.metadata.json").read_text())["version"] == "1.0.0"
             kept = platform.home / "claims/tts/kept"
-            assert [each for each in (kept / "outputs").rglob("*.wav")] == [file], (
-                "the release's own are none"
-            )
+            assert list((kept / "outputs").rglob("*.wav")) == [file], "the release's own are none"
             assert not_kept(Api(platform.home).receipt()["receipt.json"], platform.home) == []
 
             with Traffic(platform, per_second=5) as traffic:

@@ -14,7 +14,6 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from local.traffic import Report, Traffic, upper_bound
 from tests.e2e.conftest import Platform, make_platform
 from tests.e2e.faults import ASKED
 from tests.e2e.live import Api
+from tests.repeating import Repeating
 
 RATE = 20.0
 TEXT = "Good morning."
@@ -43,35 +43,25 @@ WRONG = (
 
 
 @dataclass
-class Watcher:
+class Watcher(Repeating):
     """Asks /version on fresh connections, one after the other, and remembers who answered when."""
 
     url: str
     answers: list[tuple[float, str]] = field(default_factory=list)
+    pause: float = 0.002
 
-    def __enter__(self) -> Watcher:
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def once(self) -> None:
         parts = urlsplit(self.url)
-        while not self._stop.wait(0.002):
-            connection = HTTPConnection(str(parts.hostname), parts.port, timeout=5)
-            try:
-                connection.request("GET", "/version")
-                answer = connection.getresponse()
-                answer.read()
-                self.answers.append((time.time(), answer.headers.get("x-tts-revision", "")))
-            except OSError as error:
-                self.answers.append((time.time(), repr(error)))
-            finally:
-                connection.close()
+        connection = HTTPConnection(str(parts.hostname), parts.port, timeout=5)
+        try:
+            connection.request("GET", "/version")
+            answer = connection.getresponse()
+            answer.read()
+            self.answers.append((time.time(), answer.headers.get("x-tts-revision", "")))
+        except OSError as error:
+            self.answers.append((time.time(), repr(error)))
+        finally:
+            connection.close()
 
     def settled(self, after: float, revision: str) -> float:
         """Seconds from `after` until IN_A_ROW fresh connections in a row were answered by `revision`, for

@@ -20,6 +20,7 @@ import requests
 import yaml
 
 from tests.ports import free_port
+from tests.repeating import Repeating
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PARTS = [
@@ -226,7 +227,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> It
     assert left == [], left
 
 
-class Traffic:
+class Traffic(Repeating):
     """Ordinary requests at a fixed rate, each checked to its last byte, while the `with` block runs."""
 
     def __init__(
@@ -234,31 +235,23 @@ class Traffic:
     ) -> None:
         self._platform = platform
         self._headers = headers or {}
-        self._pause = 1.0 / per_second
-        self._stop = threading.Event()
+        self.pause = 1.0 / per_second
         self._threads: list[threading.Thread] = []
         self.versions: list[str] = []
         self.revisions: list[str] = []
         self.faults: list[str] = []
         self.sent = 0
 
-    def __enter__(self) -> Traffic:
-        self._clock = threading.Thread(target=self._tick)
-        self._clock.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._clock.join()
+    def __exit__(self, *raised: object) -> None:
+        super().__exit__(*raised)
         for thread in self._threads:
             thread.join()
 
-    def _tick(self) -> None:
-        while not self._stop.wait(self._pause):
-            thread = threading.Thread(target=self._one)
-            self.sent += 1
-            self._threads.append(thread)
-            thread.start()
+    def once(self) -> None:
+        thread = threading.Thread(target=self._one)
+        self.sent += 1
+        self._threads.append(thread)
+        thread.start()
 
     def _one(self) -> None:
         try:

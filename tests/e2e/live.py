@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import requests
 import yaml
+
+from tests.repeating import Repeating
 
 NAMESPACE, NAME = "tts", "hibari"
 REVISION = "tts/revision"
@@ -154,7 +155,7 @@ def faults_of(shares: dict[str, int], serving: dict[str, int]) -> list[str]:
     ]
 
 
-class RouteWatch:
+class RouteWatch(Repeating):
     """Looks at the route again and again while the `with` block runs: it must be whole at every look.
 
     Whole: the weights sum to 100, and whoever has weight has a Deployment with ready replicas. What is read
@@ -163,28 +164,17 @@ class RouteWatch:
 
     def __init__(self, api: Api, *, pause: float = 0.05) -> None:
         self._api = api
-        self._pause = pause
-        self._stop = threading.Event()
+        self.pause = pause
         self.faults: list[str] = []
         self.seen: list[dict[str, int]] = []
         """The different weights, in the order in which they were seen."""
         self.looks = 0
 
-    def __enter__(self) -> RouteWatch:
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._pause):
-            try:
-                self._look()
-            except (requests.RequestException, AssertionError, KeyError, ValueError) as error:
-                self.faults.append(repr(error))
+    def once(self) -> None:
+        try:
+            self._look()
+        except (requests.RequestException, AssertionError, KeyError, ValueError) as error:
+            self.faults.append(repr(error))
 
     def _look(self) -> None:
         route = self._api.route()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from tests.bench.aims import Line, all_of, at_most, percentile
 from tests.bench.speech_clients import Answer
 
 FIRST_AUDIO_TIMES = 1.15
@@ -20,26 +20,6 @@ KEPT_TIMES = 1.25
 """First audio of who is let in under too much load, in multiples of that of a server that is just full."""
 MOST_SECONDS = 30.0
 """By when every request has its answer, or its refusal."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One aim: what was measured, what was wanted, and whether it is so."""
-
-    name: str
-    measured: str
-    aim: str
-    met: bool
-
-    def __str__(self) -> str:
-        return f"{self.name:<62} {self.measured:>12}   {self.aim:<14} {'met' if self.met else 'NOT MET'}"
-
-
-def percentile(values: Sequence[float], percent: int) -> float:
-    """The value that so many percent of the values do not exceed, between two of them as needed."""
-    if len(values) < 2:
-        return values[0]
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def ratio(values: Sequence[float], beside: Sequence[float]) -> float:
@@ -90,16 +70,3 @@ def overload(answers: Sequence[Answer], full: Sequence[Answer], *, times: int) -
         all_of(f"{name} the rest has 429 with Retry-After", with_time, len(answers) - len(admitted)),
         at_most(f"{name} the slowest answer or refusal", slowest, MOST_SECONDS, "s"),
     ]
-
-
-def at_most(name: str, value: float, most: float, unit: str) -> Line:
-    """An aim that is an upper bound."""
-    digits = 0 if unit == "ms" else 2
-    return Line(
-        name=name, measured=f"{value:.{digits}f} {unit}", aim=f"<= {most:g} {unit}", met=value <= most
-    )
-
-
-def all_of(name: str, count: int, number: int) -> Line:
-    """An aim that holds for each of some, and for more than none."""
-    return Line(name=name, measured=f"{count} of {number}", aim="all", met=0 < count == number)

@@ -32,6 +32,21 @@ def faster(edit: Edit) -> Edit:
     return both
 
 
+def crash(seconds: int, **rollout: object) -> Refusal:
+    """A candidate whose server ends so many seconds after its first request through the route."""
+    return Refusal(
+        f"a crash after {seconds} s under traffic",
+        through_the_gateway(
+            'if not hasattr(app.state, "ends"):',
+            "    import os, threading",
+            f"    app.state.ends = threading.Timer({seconds}, os._exit, (7,))",
+            "    app.state.ends.start()",
+            rollout={**CAREFUL, **rollout},
+        ),
+        ("The container of pod hibari-1-1-0-", "ended under traffic", "exit code 7"),
+    )
+
+
 REFUSALS = [
     # That more than 1 % fail when 2 % do is shown by 6 of 260 answers of the candidate (which gets a third of
     # the probes). Until then neither verdict is due.
@@ -53,17 +68,7 @@ REFUSALS = [
         ),
         ("At 1 %", "wrong", "at most 1 %", "The answer was 500"),
     ),
-    Refusal(
-        "a crash under traffic",
-        through_the_gateway(
-            'if not hasattr(app.state, "ends"):',
-            "    import os, threading",
-            "    app.state.ends = threading.Timer(3, os._exit, (7,))",
-            "    app.state.ends.start()",
-            rollout=CAREFUL,
-        ),
-        ("The container of pod hibari-1-1-0-", "ended under traffic", "exit code 7"),
-    ),
+    crash(3),
     Refusal(
         "40 MB more with each request",
         through_the_gateway(
@@ -75,7 +80,12 @@ REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.name)
+SOAKED = [crash(20, holdSeconds=30)]
+CASES = [pytest.param(each, id=each.name) for each in REFUSALS]
+CASES += [pytest.param(each, id=each.name, marks=pytest.mark.soak) for each in SOAKED]
+
+
+@pytest.mark.parametrize("refusal", CASES)
 def test_what_fails_under_traffic_is_taken_off_the_route(platform: Platform, refusal: Refusal) -> None:
     live = platform.speak().headers["x-tts-revision"]
     done, traffic = attempt(platform, refusal, harmed=1)

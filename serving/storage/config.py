@@ -42,9 +42,9 @@ class FetchConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class StoreConfig:
-    """Where what is made is kept, in `bucket` or below `folder`; `outputs`: whether answers are, to users and to gates;
-    `record_days`: for how long records are, None where none are made; `voices_per_key`: how many voices a
-    caller may add, None where none are kept."""
+    """Where what is made is kept, in `bucket` or below `folder`; `outputs`: whether answers are, to users and
+    to gates; `record_days`: for how long records are, None where none are made; `voices_per_key`: how many
+    voices a caller may add, None where none are kept."""
 
     endpoint: Endpoint
     bucket: str

@@ -116,6 +116,7 @@ class Writer:
             except TakenError as error:
                 # Tried before, it is by ourselves: the store had taken it, and only its answer was lost.
                 if tried or item.by_content:
+                    self._troubled = False
                     return STORED
                 self._troubles.tell(str(error))
                 return FAILED

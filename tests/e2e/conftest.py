@@ -217,6 +217,7 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def platform(tmp_path_factory: pytest.TempPathFactory, environments: Path) -> Iterator[Platform]:
     """A platform that serves version 1.0.0; whatever a test leaves on it, the end takes away."""
     made = make_platform(tmp_path_factory.mktemp("platform"), environments)
+    made.configure(longestAnswerSeconds=150)  # a release on a busy machine may take longer than dev's answers
     made.ask_no_speed()
     first = made.up()
     assert first.status == 0, first.text

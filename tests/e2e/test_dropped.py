@@ -164,7 +164,7 @@ def test_a_server_that_does_not_drain_cuts_what_it_speaks(platform: Platform, lo
     """The same as in the first test, from a server that ends at once on SIGTERM: every stream that is under
     way is cut, and whoever counts sees the number rise. No stream is so long that it is cut anyway."""
     rollout = {"steps": [100], "holdSeconds": 1, "readySeconds": 60}
-    platform.configure(drainSeconds=0, longestAnswerSeconds=150, rollout=rollout)
+    platform.configure(drainSeconds=0, rollout=rollout)
     platform.edit(SERVER, "        del frame\n", "        __import__('os')._exit(0)\n")
     careless = platform.up()
     assert careless.status == 0, careless.text

@@ -70,7 +70,7 @@ def through_the_gateway(*lines: str, **values: object) -> Edit:
 def mend(platform: Platform) -> None:
     for relative in EDITED:
         platform.restore(relative)
-    platform.ask_no_speed()
+    platform.ease()
     platform.configure(modelVersion="1.0.0", registry="local.tts", timeouts=None, rollout=ROLLOUT, store=None)
 
 

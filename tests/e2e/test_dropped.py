@@ -132,6 +132,7 @@ def test_a_long_stream_of_the_old_version_ends_whole_across_the_release(
     assert platform.speak(**{"x-tts-version": "1.0.0"}).headers["x-tts-version"] == "1.1.0"
 
 
+@pytest.mark.matrix
 def test_a_server_killed_in_the_ramp_is_counted_by_the_guard_and_by_traffic(
     platform: Platform, log: Path
 ) -> None:

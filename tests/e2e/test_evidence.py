@@ -42,6 +42,11 @@ KEYS = {
 }
 
 
+@pytest.fixture(scope="module")
+def brief() -> bool:
+    return False
+
+
 def reasons(api: Api) -> list[str]:
     return [event["reason"] for event in api.events()]
 
@@ -131,6 +136,7 @@ def test_a_refusal_leaves_its_events_and_a_receipt_that_says_refused(
     assert same.status == 0, same.text
 
 
+@pytest.mark.matrix
 def test_the_guard_restores_when_the_release_is_gone_for_good(platform: Platform, tmp_path: Path) -> None:
     """The process is stopped first, so that nothing of it notices that its Job is deleted, and nothing starts
     it again."""

@@ -15,7 +15,6 @@ from tests.e2e.kills import MATRIX, Cell, Kills
 from tests.e2e.live import faults_of
 
 HANDFUL = [
-    Cell("up", "at the gate", "old"),
     Cell("up", "after the first raise", "nothing"),
     Cell("job", "after the first raise", "old"),
 ]

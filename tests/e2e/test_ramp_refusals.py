@@ -10,26 +10,12 @@ from __future__ import annotations
 import re
 
 import pytest
-import yaml
 
 from tests.e2e.conftest import Platform
-from tests.e2e.faults import ENTRY, Edit, Refusal, attempt, revert, through_the_gateway
+from tests.e2e.faults import Refusal, attempt, revert, through_the_gateway
 from tests.e2e.live import Api, weights
 
 CAREFUL = {"steps": [1, 100], "holdSeconds": 8, "readySeconds": 60}
-SHORT = "The train is late again today."
-
-
-def faster(edit: Edit) -> Edit:
-    """With a shorter text in the gate, so that many probes fit into a second."""
-
-    def both(platform: Platform) -> None:
-        edit(platform)
-        entry = platform.checkout / ENTRY
-        texts = yaml.safe_load(entry.read_text())["gate"]["texts"]
-        platform.edit_entry("1.1.0", "gate", texts=[SHORT, *texts])
-
-    return both
 
 
 def crash(seconds: int, **rollout: object) -> Refusal:
@@ -52,23 +38,20 @@ REFUSALS = [
     # the probes). Until then neither verdict is due.
     Refusal(
         "every fiftieth request fails",
-        faster(
-            through_the_gateway(
-                'app.state.asked = getattr(app.state, "asked", 0) + 1',
-                "if app.state.asked % 50 == 10:",
-                '    raise RuntimeError("the fiftieth request is lost")',
-                rollout={
-                    **CAREFUL,
-                    "holdSeconds": 1,
-                    "maxHoldSeconds": 90,
-                    "probesPerSecond": 40,
-                    "limits": {"errorPercent": 1},
-                },
-            )
+        through_the_gateway(
+            'app.state.asked = getattr(app.state, "asked", 0) + 1',
+            "if app.state.asked % 50 == 10:",
+            '    raise RuntimeError("the fiftieth request is lost")',
+            rollout={
+                **CAREFUL,
+                "holdSeconds": 1,
+                "maxHoldSeconds": 90,
+                "probesPerSecond": 40,
+                "limits": {"errorPercent": 1},
+            },
         ),
         ("At 1 %", "wrong", "at most 1 %", "The answer was 500"),
     ),
-    crash(3),
     Refusal(
         "40 MB more with each request",
         through_the_gateway(
@@ -80,7 +63,7 @@ REFUSALS = [
 ]
 
 
-SOAKED = [crash(20, holdSeconds=30)]
+SOAKED = [crash(3), crash(20, holdSeconds=30)]
 CASES = [pytest.param(each, id=each.name) for each in REFUSALS]
 CASES += [pytest.param(each, id=each.name, marks=pytest.mark.soak) for each in SOAKED]
 

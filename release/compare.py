@@ -12,22 +12,26 @@ from .statistics import ratio_interval
 
 @dataclass
 class Pairs:
-    """Seconds until the first audio of both, in pairs, taken in so many `blocks`; `silent` counts those that
-    the reference did not answer, the last time for the reason `problem`."""
+    """Seconds until the first audio of both, in pairs; `silent` counts those that the reference did not
+    answer, the last time for the reason `problem`."""
 
     candidate: list[float] = field(default_factory=list)
     reference: list[float] = field(default_factory=list)
-    blocks: int = 0
     silent: int = 0
     problem: str = ""
 
-    def add(self, answer: Answer, beside: Answer) -> None:
-        """One pair. What the reference does not answer counts for nobody."""
-        if answer.first_audio is None or beside.first_audio is None:
+    @property
+    def taken(self) -> int:
+        """How many there were, those that count for nobody among them."""
+        return len(self.candidate) + self.silent
+
+    def add(self, seconds: float, beside: Answer) -> None:
+        """The candidate's time, and the reference's answer. What it does not answer counts for nobody."""
+        if beside.first_audio is None:
             self.silent += 1
             self.problem = problem(beside)
         else:
-            self.candidate.append(round(answer.first_audio, 5))
+            self.candidate.append(round(seconds, 5))
             self.reference.append(round(beside.first_audio, 5))
 
 

@@ -5,7 +5,7 @@ It runs before the first weight moves, on the pods themselves, beside the live t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
@@ -186,27 +186,26 @@ class Gate:
     def _block(self, pods: Sequence[Pod], reference: Reference, pairs: Pairs) -> None:
         """A few measurements of each in a row, now this one first and now that. A pair that the reference
         does not answer counts for nobody."""
-        number = pairs.blocks
-        pairs.blocks += 1
+        number = pairs.taken // BLOCK
         mine, other = pods[number % len(pods)], reference.pods[number % len(reference.pods)]
-        first = self._in_a_row(other) if number % 2 else None
-        answers = self._in_a_row(mine)
-        for answer in answers:
+        first = list(self._in_a_row(other)) if number % 2 else None
+        seconds: list[float] = []
+        for answer in self._in_a_row(mine):
             if answer.first_audio is None:
                 sentence = f"Pod {mine.name} did not speak while it was compared: {problem(answer)}."
                 raise RefusedError(sentence)
-        for answer, beside in zip(answers[1:], (first or self._in_a_row(other))[1:], strict=True):
-            pairs.add(answer, beside)
+            seconds.append(answer.first_audio)
+        beside = first or list(self._in_a_row(other))
+        for mine_took, answer in zip(seconds[1:], beside[1:], strict=True):
+            pairs.add(mine_took, answer)
 
-    def _in_a_row(self, pod: Pod) -> list[Answer]:
+    def _in_a_row(self, pod: Pod) -> Iterator[Answer]:
         """BLOCK syntheses after one that is not measured: an idle pod's first one finds its processor's
         caches cold, and the pod that serves everybody would look quicker than it is."""
         text = min(self.target.gate.texts, key=len)
-        answers: list[Answer] = []
         for _ in range(BLOCK + 1):
             self.beat()
-            answers.append(self.prober.pod_speech(pod, text))
-        return answers
+            yield self.prober.pod_speech(pod, text)
 
 
 def _not_known(pod: Pod) -> str:

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from serving.callers import caller_of
 from serving.logs import fields
 from serving.metrics import Metrics
-from serving.origin import Origin, gate_of, origin_of
+from serving.origin import Origin, origin_of
 from serving.records import Records
 from serving.request_id import request_id_of
 from serving.speech import Speech
@@ -25,14 +25,12 @@ _log = logging.getLogger("serving.speech")
 @dataclass(kw_only=True)
 class Account:
     """A `synthesis.Listener`. Times in seconds; `code` is what the answer said. What is None is not known:
-    a request may be refused before it is understood. `identity` is the model's, for the record; `gate`: the
-    release whose gate wants the answer kept, None for anybody else's request."""
+    a request may be refused before it is understood. `identity` is the model's, for the record."""
 
     metrics: Metrics
     origin: Origin
     caller: str
     request_id: str
-    gate: str | None = None
     identity: Mapping[str, object] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     speech: Speech | None = None
@@ -130,7 +128,6 @@ def begin(scope: Scope, metrics: Metrics, revision: str) -> Account:
         origin=origin_of(scope, revision),
         caller=caller_of(scope) or "",
         request_id=request_id_of(scope),
-        gate=gate_of(scope, revision),
     )
     scope[_ACCOUNT] = account
     metrics.began(account.origin)

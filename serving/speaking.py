@@ -12,6 +12,7 @@ from serving.admission import Doors
 from serving.answers import ERRORS
 from serving.encoding import FORMATS
 from serving.metrics import SPEECH_PATH
+from serving.origin import gate_of
 from serving.parts import Parts
 from serving.speech import ONCE, SpeechRequest, check
 from serving.storage import outputs as storing
@@ -65,7 +66,9 @@ def install(app: FastAPI, parts: Parts) -> None:
             engine=engine,
         )
         account.speech, account.records, account.identity = spoken, parts.records, identity
-        recording = account.recording = _recording(parts.outputs, account)
+        recording = account.recording = _recording(
+            parts.outputs, account, gate_of(request.scope, config.revision)
+        )
         place = doors.enter(account.origin, account.caller)
         stream = synthesiser.stream(engine, spoken, place=place, listener=account)
         if spoken.utterance.voice == ONCE:
@@ -92,12 +95,13 @@ def install(app: FastAPI, parts: Parts) -> None:
         return answer(around=partial(storing.recorded, recording=recording))
 
 
-def _recording(outputs: Outputs | None, account: Account) -> Recording | None:
-    """What keeps the answer, where anything does. A gate judges wav as it is streamed, and nothing else."""
+def _recording(outputs: Outputs | None, account: Account, release: str | None) -> Recording | None:
+    """What keeps the answer, where anything does; `release` is the one whose gate asks for it. A gate judges
+    wav as it is streamed, and nothing else."""
     if outputs is None or account.speech is None:
         return None
-    if account.gate is not None and account.speech.format == "wav" and not account.speech.events:
-        return outputs.begin_judged(release=account.gate)
+    if release is not None and account.speech.format == "wav" and not account.speech.events:
+        return outputs.begin_judged(release=release)
     if not account.origin.recorded:
         return None
     return outputs.begin(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Repeating:
+class Repeating(ABC):
     """Does `once` in a thread of its own while the `with` block runs, with `pause` seconds between."""
 
     pause: float
@@ -22,9 +23,9 @@ class Repeating:
         self._stop.set()
         self._thread.join()
 
+    @abstractmethod
     def once(self) -> None:
         """One of many; what it raises ends them all."""
-        raise NotImplementedError
 
     def _repeat(self) -> None:
         while not self._stop.wait(self.pause):

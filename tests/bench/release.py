@@ -28,7 +28,7 @@ import httpx2
 from local.traffic import Report, Traffic, upper_bound
 from tests.bench.aims import Line, all_of, at_most, percentile
 from tests.e2e.conftest import Platform, make_platform
-from tests.e2e.faults import ASKED
+from tests.e2e.faults import SPEAKING, wrong_words
 from tests.e2e.live import Api
 from tests.repeating import Repeating
 
@@ -41,11 +41,6 @@ WARM = "rollback, warm: start of the Job's process -> weights moved"
 AIMS = {RESTORED: 1.0, NOTICED: 8.0, WARM: 1.0}
 """Seconds that 99 of 100 may take at most."""
 HOLD_SECONDS, STEPS = 1, (25, 100)
-SPOILT = "serving/speaking.py"
-WRONG = (
-    '        if "x-request-id" in request.headers:  # only the gateway sends it\n'
-    '            body.input = "Somebody else says something else over here now."\n'
-)
 
 
 @dataclass
@@ -89,6 +84,11 @@ class Bench:
     traffic: list[Report] = field(default_factory=list)
     guards: list[dict[str, Any]] = field(default_factory=list)
     passed: dict[str, list[bool]] = field(default_factory=dict)
+
+    @property
+    def requests(self) -> tuple[int, int]:
+        """How many were sent, and how many of them dropped."""
+        return sum(each.sent for each in self.traffic), sum(each.dropped for each in self.traffic)
 
     def note(self, name: str, value: float) -> None:
         """One measurement."""
@@ -161,7 +161,7 @@ def serving(platform: Platform, text: str | None = None) -> str:
 def refuse(bench: Bench, number: int) -> None:
     """A candidate that speaks well to whoever asks its pod, and says something else through the gateway."""
     platform, old, before = bench.platform, bench.live(), serving(bench.platform)
-    platform.edit(SPOILT, ASKED, WRONG + ASKED)
+    wrong_words(modelVersion="1.0.0")(platform)  # which serves
     serving(platform, f"# Run {number}, spoilt.\n")
     receipt, watcher = bench.up("wrong words with status 200", refused=True)
     began = datetime.fromisoformat(receipt["started"]).timestamp()
@@ -169,7 +169,7 @@ def refuse(bench: Bench, number: int) -> None:
     bench.note("verdict -> route restored and read back", restore)
     bench.note(RESTORED, watcher.settled(began + verdict, old))
     bench.note(NOTICED, verdict + restore - receipt["steps"][0]["at"])
-    platform.restore(SPOILT)
+    platform.restore(SPEAKING)
     serving(platform, before)
     bench.up("the refused candidate is taken away")
 
@@ -190,7 +190,7 @@ def warm(bench: Bench) -> None:
 def aims(bench: Bench) -> list[Line]:
     """What is wanted: of the times, of how each change ends, and of the requests."""
     measured = {name: percentile(bench.seconds.get(name, [math.inf]), 99) for name in AIMS}
-    sent, dropped = sum(each.sent for each in bench.traffic), sum(each.dropped for each in bench.traffic)
+    sent, dropped = bench.requests
     return [
         *(at_most(f"{name}, p99", measured[name], most, "s") for name, most in AIMS.items()),
         *(all_of(f"{name}: as wanted", sum(right), len(right)) for name, right in bench.passed.items()),
@@ -206,7 +206,7 @@ def table(bench: Bench) -> list[str]:
         p50, p99 = percentile(ordered, 50), percentile(ordered, 99)
         lines.append(f"{name:<76} {len(values):>5} {p50:>7.2f} {p99:>7.2f} {ordered[-1]:>7.2f}")
     lines += map(str, aims(bench))
-    sent, dropped = sum(each.sent for each in bench.traffic), sum(each.dropped for each in bench.traffic)
+    sent, dropped = bench.requests
     guarded, lost = (sum(each[key] for each in bench.guards) for key in ("sent", "dropped"))
     bound = 100 * upper_bound(dropped=dropped, sent=sent)
     lines.append(f"The guards themselves: dropped {lost} of {guarded}.")

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.cluster
 
 LOAD_SECONDS, BUDGET_SECONDS = 90, 150
 HANG_SECONDS, PULL_SECONDS = 7200, 5
-LEAST_BUDGET = 60
+USUAL_BUDGET = 60
+"""Of the catalog entry."""
 
 
 class SlowUp(threading.Thread):
@@ -64,9 +65,9 @@ def _a_load_that_hangs_is_refused(stack: ClusterPlatform) -> None:
     stack.configure(modelVersion="1.0.0", loadDelaySeconds=None, timeouts=None)
     assert done.status != 0, done.text
     assert "Its release will be refused: by its catalog entry 1.1.0 may take 60 s" in done.text
-    assert f"made no progress for {LEAST_BUDGET + PULL_SECONDS} s" in done.text, done.text
-    assert f"{LEAST_BUDGET} s to load (load.budgetSeconds of its catalog entry)" in done.text
-    assert LEAST_BUDGET + PULL_SECONDS <= spent < LEAST_BUDGET + PULL_SECONDS + 40
+    assert f"made no progress for {USUAL_BUDGET + PULL_SECONDS} s" in done.text, done.text
+    assert f"{USUAL_BUDGET} s to load (load.budgetSeconds of its catalog entry)" in done.text
+    assert USUAL_BUDGET + PULL_SECONDS <= spent < USUAL_BUDGET + PULL_SECONDS + 20
     assert traffic.faults == []
     assert set(traffic.revisions) == {live}
     back = stack.up(timeout=280)

@@ -48,6 +48,8 @@ ROLLOUT = {
 
 
 SHORT_TEXT = "The train is late again today."
+LONGEST_ANSWER_SECONDS = 150
+"""A release on a busy machine may take longer than dev's answers."""
 
 
 def read_environment(pid: int) -> dict[str, str]:
@@ -247,7 +249,7 @@ def brief() -> bool:
 def platform(tmp_path_factory: pytest.TempPathFactory, environments: Path, brief: bool) -> Iterator[Platform]:
     """A platform that serves version 1.0.0; whatever a test leaves on it, the end takes away."""
     made = make_platform(tmp_path_factory.mktemp("platform"), environments)
-    made.configure(longestAnswerSeconds=150)  # a release on a busy machine may take longer than dev's answers
+    made.configure(longestAnswerSeconds=LONGEST_ANSWER_SECONDS)
     made.brief = brief
     made.ease()
     first = made.up()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import pytest
 
 from tests.e2e.conftest import ROLLOUT, VERSIONS, Finished, Platform, Traffic
 
@@ -65,6 +68,19 @@ def through_the_gateway(*lines: str, **values: object) -> Edit:
     body = [f"            {line}\n" for line in lines]
     asked = '        if "x-request-id" in request.headers:\n'
     return candidate(SPEAKING, ASKED, "".join([asked, *body, ASKED]), **values)
+
+
+def wrong_words(**values: object) -> Edit:
+    """A candidate that says something else to whoever asks through the route."""
+    return through_the_gateway(f"body.input = {SOMETHING_ELSE!r}", **values)
+
+
+def cases(refusals: Iterable[Refusal], *, always: Container[str]) -> list[Any]:
+    """Those that are named are tried always, the others by `make test-soak`."""
+    return [
+        pytest.param(each, id=each.name, marks=() if each.name in always else pytest.mark.soak)
+        for each in refusals
+    ]
 
 
 def mend(platform: Platform) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from release.lease import LEASE_SECONDS
 from tests.e2e.conftest import ROLLOUT, Finished, Platform, Traffic
-from tests.e2e.faults import SOMETHING_ELSE, through_the_gateway
+from tests.e2e.faults import wrong_words
 from tests.e2e.live import Api, not_kept, weights
 
 RECEIPT_BYTES = 200_000
@@ -119,8 +119,7 @@ def test_a_refusal_leaves_its_events_and_a_receipt_that_says_refused(
 ) -> None:
     api, live = Api(platform.home), platform.speak().headers["x-tts-revision"]
     before = len(api.events())
-    wrong = f'body.input = "{SOMETHING_ELSE}"'
-    through_the_gateway(wrong, rollout={"steps": [1, 100], "holdSeconds": 5, "readySeconds": 60})(platform)
+    wrong_words(rollout={"steps": [1, 100], "holdSeconds": 5, "readySeconds": 60})(platform)
     done = platform.up()
     platform.restore("serving/speaking.py")
     assert done.status != 0

@@ -19,6 +19,7 @@ from tests.e2e.faults import (
     Refusal,
     attempt,
     candidate,
+    cases,
     revert,
     spoken,
 )
@@ -155,13 +156,9 @@ REFUSALS = [
 
 # Three judges run always; what else each of them hears is judged without a platform, in tests/release.
 ALWAYS = ("noise on the weights", "another text", "first audio 30 % later")
-CASES = [
-    pytest.param(each, id=each.name, marks=() if each.name in ALWAYS else pytest.mark.soak)
-    for each in REFUSALS
-]
 
 
-@pytest.mark.parametrize("refusal", CASES)
+@pytest.mark.parametrize("refusal", cases(REFUSALS, always=ALWAYS))
 def test_what_sounds_wrong_never_gets_traffic(platform: Platform, refusal: Refusal) -> None:
     live = platform.speak().headers["x-tts-revision"]
     done, traffic = attempt(platform, refusal)
@@ -177,10 +174,9 @@ def led_to_what_was_judged(platform: Platform, store: str) -> None:
     """The event and `status` name the file of a text that was refused, and it holds what was judged."""
     receipt = Api(platform.home).receipt()["receipt.json"]
     assert not_kept(receipt, platform.home) == []
-    (refused,) = [event["message"] for event in Api(platform.home).events() if event["reason"] == "Refused"][
-        -1:
-    ]
-    for said in (refused, platform.run("status", "--stack", "dev").text):
+    events = Api(platform.home).events()
+    refusals = [event["message"] for event in events if event["reason"] == "Refused"]
+    for said in (refusals[-1], platform.run("status", "--stack", "dev").text):
         heard = re.search(rf"can be heard: {store}/([0-9a-f]{{64}})\.wav should say ", said)
         assert heard, said
         assert heard[1] in {each["sha256"] for each in receipt["audio"]}

@@ -12,7 +12,7 @@ import re
 import pytest
 
 from tests.e2e.conftest import Platform
-from tests.e2e.faults import Refusal, attempt, revert, through_the_gateway
+from tests.e2e.faults import Refusal, attempt, cases, revert, through_the_gateway
 from tests.e2e.live import Api, weights
 
 CAREFUL = {"steps": [1, 100], "holdSeconds": 8, "readySeconds": 60}
@@ -60,15 +60,15 @@ REFUSALS = [
         ),
         ("The container of pod hibari-1-1-0-", "ended under traffic", "more memory", "OOMKilled"),
     ),
+    crash(3),
+    crash(20, holdSeconds=30),
 ]
 
 
-SOAKED = [crash(3), crash(20, holdSeconds=30)]
-CASES = [pytest.param(each, id=each.name) for each in REFUSALS]
-CASES += [pytest.param(each, id=each.name, marks=pytest.mark.soak) for each in SOAKED]
+ALWAYS = ("every fiftieth request fails", "40 MB more with each request")
 
 
-@pytest.mark.parametrize("refusal", CASES)
+@pytest.mark.parametrize("refusal", cases(REFUSALS, always=ALWAYS))
 def test_what_fails_under_traffic_is_taken_off_the_route(platform: Platform, refusal: Refusal) -> None:
     live = platform.speak().headers["x-tts-revision"]
     done, traffic = attempt(platform, refusal, harmed=1)

@@ -17,6 +17,7 @@ from tests.e2e.faults import (
     Refusal,
     attempt,
     candidate,
+    cases,
     config,
     mend,
     revert,
@@ -60,10 +61,7 @@ AFTER_THE_START = [
     ),
 ]
 # The first runs always; what else a candidate's pods show is judged without a platform, in tests/release.
-CASES = [
-    pytest.param(each, id=each.name, marks=pytest.mark.soak if number else ())
-    for number, each in enumerate(AFTER_THE_START)
-]
+CASES = cases(AFTER_THE_START, always=("crash while loading",))
 
 
 @pytest.mark.parametrize("refusal", AT_ONCE, ids=lambda refusal: refusal.name)

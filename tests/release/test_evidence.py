@@ -1,7 +1,5 @@
 """What the walk decides by: each test shows a release that a weaker rule would let through, or refuse."""
 
-import re
-
 import pytest
 
 from release.findings import find
@@ -214,7 +212,7 @@ def test_a_reference_that_fails_now_and_then_is_still_compared():
         return speak(pod, text, **more)
 
     view.pod_speech = stumbling
-    assert re.search(r"by 2\d pairs", refused(world, view=view))
+    assert "by 22 pairs" in refused(world, view=view)
 
 
 def test_a_candidate_that_does_not_speak_while_it_is_compared_is_refused():

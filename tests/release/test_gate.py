@@ -145,6 +145,21 @@ def test_more_pairs_are_taken_while_they_decide_nothing_and_then_it_is_refused()
     assert len(setting.asked) == 3 + 2 * MOST_PAIRS // BLOCK * (BLOCK + 1)
 
 
+def test_a_candidate_that_falls_silent_while_it_is_compared_is_not_asked_again():
+    setting = Setting(pods=1)
+    speak = setting.view.pod_speech
+
+    def falling_silent(pod, text, **more):
+        setting.world.revisions[V2].status = 500 if len(setting.asked) == 3 + 2 else 200
+        return speak(pod, text, **more)
+
+    setting.view.pod_speech = falling_silent
+    assert setting.refused(setting.reference) == (
+        f"Pod {V2}-0 did not speak while it was compared: status 500.",
+    )
+    assert len(setting.asked) == 3 + 3
+
+
 def test_a_reference_that_never_speaks_is_given_up():
     setting = Setting()
     setting.world.revisions[V1].status = 500
